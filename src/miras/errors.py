@@ -1,0 +1,86 @@
+"""Every error that miras raises on purpose.
+
+::
+
+    MirasError
+    ├── ConfigError          a setting is missing, unknown or contradicts another
+    ├── DataError            a file or record given by the user cannot be used
+    │   ├── ImageError       not an image, broken, too large or too small
+    │   ├── MaskError        a mask does not decode or does not fit its image
+    │   └── DialogueError    a dialogue breaks the PRIST rules
+    ├── BatchError           tensors of one batch do not fit together
+    ├── CheckpointError      weights, tokens or image-token counts do not match the model
+    ├── WeightsUnavailable   pretrained parts can neither be found nor fetched
+    └── SessionError         a conversation cannot go on as asked
+        ├── EmptyQuestion    the question holds no words
+        ├── QuestionTooLong  the question alone would not fit the context
+        └── ContextFull      the conversation has used up the context
+"""
+
+__all__ = [
+    "BatchError",
+    "CheckpointError",
+    "ConfigError",
+    "ContextFull",
+    "DataError",
+    "DialogueError",
+    "EmptyQuestion",
+    "ImageError",
+    "MaskError",
+    "MirasError",
+    "QuestionTooLong",
+    "SessionError",
+    "WeightsUnavailable",
+]
+
+
+class MirasError(Exception):
+    """Base of all errors below; its message says what was expected, what came and what to do."""
+
+
+class ConfigError(MirasError):
+    """A setting is missing, unknown or contradicts another."""
+
+
+class DataError(MirasError):
+    """A file or record given by the user cannot be used."""
+
+
+class ImageError(DataError):
+    """A file is not an image, is broken, or has unusable dimensions."""
+
+
+class MaskError(DataError):
+    """A mask does not decode or does not fit its image."""
+
+
+class DialogueError(DataError):
+    """A dialogue breaks the rules of the PRIST format."""
+
+
+class BatchError(MirasError):
+    """Tensors of one batch do not fit together."""
+
+
+class CheckpointError(MirasError):
+    """Weights, token ids or image-token counts do not match the model."""
+
+
+class WeightsUnavailable(MirasError):
+    """Pretrained parts can neither be found in the cache nor fetched."""
+
+
+class SessionError(MirasError):
+    """A conversation cannot go on as asked."""
+
+
+class EmptyQuestion(SessionError):
+    """The question holds no words."""
+
+
+class QuestionTooLong(SessionError):
+    """The question alone would not fit the model's context."""
+
+
+class ContextFull(SessionError):
+    """The conversation has used up the model's context."""

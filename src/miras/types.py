@@ -1,0 +1,184 @@
+"""The nouns of the project: Dialogue → Sample → Batch → ModelOutput → Prediction.
+
+Axis letters, used in every shape comment of the project::
+
+    I  images of a batch              B  dialogues of a batch          T  tokens of a dialogue
+    S  [SEG] tokens of a batch        N  image tokens of an image      G  cells of the image-token grid
+    C  channels                       D  width of the language model   Q  width of a mask query (256)
+    H, W  pixels of the original      h, w  pixels of mask logits      V  vocabulary
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypedDict
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from miras import tokens
+from miras.errors import BatchError, DialogueError
+
+__all__ = ["Batch", "Dialogue", "ModelOutput", "Prediction", "Rle", "Sample", "Target", "Turn"]
+
+
+class Rle(TypedDict):
+    """A mask as COCO run lengths in the frame of the original image."""
+
+    size: list[int]
+    """[height, width] in pixels."""
+    counts: str
+    """COCO's compressed, column-major run lengths."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One thing to mark: the words for it and, where known, its mask in original pixels."""
+
+    phrase: str
+    mask: Rle | None = None
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One utterance. An assistant's text holds one `[SEG]` per mask that it asks for."""
+
+    role: Literal["user", "assistant"]
+    text: str
+    trained: bool = True
+    """Whether the loss sees an assistant's turn; a user's turn is never trained on."""
+
+
+@dataclass(frozen=True)
+class Dialogue:
+    """A conversation about one image, the assistant speaking last.
+
+    `targets` follow the order of the `[SEG]`s over all assistant turns. Raises DialogueError when roles do
+    not alternate or when `[SEG]`s and targets do not match.
+    """
+
+    turns: tuple[Turn, ...]
+    targets: tuple[Target, ...] = ()
+    image: str | None = None
+    """File name or id of the image."""
+    focus: str | None = None
+    """What the conversation is about, in words (PRIST's `focus`)."""
+    kind: str = "dialogue"
+    """What made it, for mixtures and strata: direct, multi_turn, several, question, prist, …"""
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for index, turn in enumerate(self.turns):
+            expected = ("user", "assistant")[index % 2]
+            if turn.role != expected:
+                raise DialogueError(
+                    f"turn {index} of {self.image or 'a dialogue'} should be spoken by the {expected}, "
+                    f"got {turn.role}; roles must alternate and start with the user"
+                )
+        if len(self.turns) % 2 or not self.turns:
+            raise DialogueError(f"a dialogue ends with the assistant's turn, got {len(self.turns)} turns; add or drop one")
+        written = sum(turn.text.count(tokens.SEG) for turn in self.turns if turn.role == "assistant")
+        if written != len(self.targets):
+            raise DialogueError(
+                f"one target per {tokens.SEG} is needed: {written} {tokens.SEG} written, "
+                f"{len(self.targets)} targets given for {self.image or 'a dialogue'}"
+            )
+
+    @property
+    def questions(self) -> tuple[str, ...]:
+        """What the user says, turn by turn."""
+        return tuple(turn.text for turn in self.turns[::2])
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """What the assistant says, turn by turn."""
+        return tuple(turn.text for turn in self.turns[1::2])
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image with any number of dialogues about it; what a source of the mixture yields."""
+
+    image: np.ndarray
+    """(H, W, 3) uint8 RGB, upright, in original pixels."""
+    dialogues: tuple[Dialogue, ...]
+    source: str = ""
+
+
+@dataclass
+class Batch:
+    """Collated samples. Index tensors say what belongs to what, so no target or several are no special case."""
+
+    low: Tensor
+    """(I, 3, h, w) low-resolution view of each canvas, normalised."""
+    high: Tensor
+    """(I, 3, h, w) high-resolution view of each canvas, normalised."""
+    cells: Tensor
+    """(I, G) bool: grid cells that hold real pixels; each true cell is one image token."""
+    input_ids: Tensor
+    """(B, T) token ids with one image placeholder per image token, right-padded."""
+    attention_mask: Tensor
+    """(B, T) 1 for real tokens."""
+    labels: Tensor
+    """(B, T) ids to predict, -100 elsewhere; not yet shifted."""
+    dialogue_image: Tensor
+    """(B,) which image each dialogue is about."""
+    seg_dialogue: Tensor
+    """(S,) which dialogue each [SEG] is in."""
+    seg_position: Tensor
+    """(S,) where in that dialogue it stands."""
+    obj_span: Tensor
+    """(S, 2) first and last token of its [OBJ]…[SEG]."""
+    masks: Tensor
+    """(S, h, w) targets in 0..1, in the frame of the canvas."""
+    content: Tensor
+    """(I, 2) height and width of the real pixels as a share of the canvas, 0..1."""
+    phrases: tuple[str, ...] = ()
+    """(S,) the words of each target."""
+
+    def __post_init__(self) -> None:
+        images, dialogues, segs = len(self.high), len(self.input_ids), len(self.seg_dialogue)
+        for name, expected in {
+            "low": images, "cells": images, "content": images, "dialogue_image": dialogues, "labels": dialogues,
+            "attention_mask": dialogues, "seg_position": segs, "obj_span": segs, "masks": segs,
+        }.items():  # fmt: skip
+            if (got := len(getattr(self, name))) != expected:
+                raise BatchError(f"batch.{name} needs {expected} rows, got {got}")
+        if segs and int(self.seg_dialogue.max()) >= dialogues:
+            raise BatchError(f"seg_dialogue points at dialogue {int(self.seg_dialogue.max())}, the batch has {dialogues}")
+
+    @property
+    def seg_image(self) -> Tensor:
+        """(S,) which image each [SEG] is about."""
+        return self.dialogue_image[self.seg_dialogue]
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """The same batch with every tensor on the device."""
+        moved = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in vars(self).items()}
+        return Batch(**moved)
+
+
+@dataclass
+class ModelOutput:
+    """What one teacher-forced pass gives."""
+
+    logits: Tensor
+    """(B, T, V) next-token logits."""
+    mask_logits: Tensor
+    """(S, h, w) in the frame of the canvas."""
+    iou: Tensor
+    """(S,) the mask decoder's own estimate of each mask's IoU, 0..1."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a session answered to one dialogue, ready for scoring."""
+
+    dialogue: Dialogue
+    answers: tuple[str, ...]
+    """The assistant's texts, turn by turn, special tokens kept."""
+    targets: tuple[Target, ...]
+    """What was marked in the last turn, in reading order."""
+    scores: tuple[float, ...] = ()
+    """Confidence of each mask, 0..1."""
+    seconds: float = 0.0

@@ -34,21 +34,28 @@ def load_image(source: str | Path | bytes | BinaryIO | Image.Image | np.ndarray)
     """
     if isinstance(source, np.ndarray):
         return to_rgb(_from_array(source))
-    if isinstance(source, Image.Image):
-        return to_rgb(source)
-    name = str(source) if isinstance(source, str | Path) else "the image given as bytes"
+    name = str(source) if isinstance(source, str | Path) else f"the image given as {type(source).__name__}"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            if isinstance(source, Image.Image):
+                _check_size(source.size, name)
+                return to_rgb(source)
             with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
                 _check_size(image.size, name)
                 return to_rgb(image)
     except FileNotFoundError as error:
         raise ImageError(f"no image at {name}; check the path") from error
+    except IsADirectoryError as error:
+        raise ImageError(f"{name} is a folder; give the path of one image in it") from error
     except UnidentifiedImageError as error:
         raise ImageError(f"{name} is not an image in a format that Pillow reads; save it as PNG or JPEG") from error
     except Image.DecompressionBombError as error:
-        raise ImageError(f"{name} holds too many pixels ({error}); scale it down below {MAX_PIXELS:,} pixels") from error
+        raise ImageError(
+            f"{name} holds too many pixels ({error}); scale it down below {MAX_PIXELS:,} pixels"
+        ) from error
+    except (AttributeError, TypeError) as error:
+        raise ImageError(f"{name} is not a path, bytes, file, PIL image or array; open it first ({error})") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise ImageError(f"{name} is a broken or cut-off image ({error}); save it again") from error
 
@@ -61,9 +68,9 @@ def _check_size(size: tuple[int, int], name: str) -> None:
 
 
 def _from_array(array: np.ndarray) -> Image.Image:
-    if array.dtype != np.uint8 or array.ndim not in (2, 3) or 0 in array.shape:
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or array.shape[2:] not in ((), (3,), (4,)) or not array.size:
         raise ImageError(
-            f"an image array is (H, W, 3) or (H, W) uint8, got {array.shape} {array.dtype}; convert it first"
+            f"an image array is (H, W), (H, W, 3) or (H, W, 4) uint8, got {array.shape} {array.dtype}; convert it first"
         )
     return Image.fromarray(array)
 
@@ -80,7 +87,7 @@ def to_rgb(image: Image.Image) -> np.ndarray:
 
 
 def _scale_to_bytes(image: Image.Image) -> Image.Image:
-    values = np.asarray(image).astype(np.float64)
+    values = np.nan_to_num(np.asarray(image).astype(np.float64))
     top = 65535.0 if values.max(initial=0) > 255 else 255.0
     return Image.fromarray((values.clip(0, top) / top * 255).round().astype(np.uint8))
 

@@ -1,0 +1,108 @@
+"""The `miras` command. Each command imports what it needs when it runs, so that `--help` is instant."""
+
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from miras.errors import MirasError
+
+__all__ = ["app", "chat", "demo", "evaluate_photos", "train"]
+
+
+class _Commands(TyperGroup):
+    """Ends a command on purpose-made errors and on Ctrl-C with one line and a code, without a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except MirasError as error:
+            typer.echo(f"miras: {' '.join(str(error).split())}", err=True)
+            raise typer.Exit(2) from error
+        except KeyboardInterrupt as error:
+            typer.echo("\nmiras: stopped", err=True)
+            raise typer.Exit(130) from error
+
+
+app = typer.Typer(
+    cls=_Commands,
+    help="Talk about an image over several turns and get the pixels that are meant.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+_evaluate = typer.Typer(help="Score a model by a fixed, seeded protocol.", no_args_is_help=True)
+app.add_typer(_evaluate, name="evaluate")
+
+_Model = Annotated[str, typer.Option(help="A preset's name or a folder that save_pretrained wrote.")]
+
+
+def _show_version(wanted: bool) -> None:
+    if not wanted:
+        return
+    try:
+        typer.echo(f"miras {installed_version('miras')}")
+    except PackageNotFoundError:
+        typer.echo("miras, run from its source tree without being installed")
+    raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
+    """Talk about an image over several turns and get the pixels that are meant."""
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for overlays, masks, the conversations and index.html.")] = Path(
+        "demo_out"
+    ),
+) -> None:
+    """Hold a scripted conversation about the bundled photos and write what was marked."""
+    from miras.serve.demo import run_demo
+
+    run_demo(out)
+
+
+@app.command()
+def chat(
+    image: Annotated[Path, typer.Argument(help="The image to talk about.")],
+    model: _Model = "nano",
+    out: Annotated[Path, typer.Option(help="Folder for overlays, masks and saved conversations.")] = Path("chat_out"),
+) -> None:
+    """Talk about an image in the terminal; /undo, /image, /mask and /save are commands there."""
+    from miras.serve.chat import run_chat
+
+    run_chat(image, model, out)
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="A YAML file; configs/ holds one per stage.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="Settings to change, as key=value: steps=200.")] = None,
+) -> None:
+    """Train one stage; started again, it goes on from its last checkpoint."""
+    from miras.train.command import train as run_training
+
+    run_training(config, list(overrides or ()))
+
+
+@_evaluate.command("photos")
+def evaluate_photos(
+    data: Annotated[Path, typer.Option(help="Folder with images/ and one {split}.jsonl.gz per split.")],
+    out: Annotated[Path, typer.Option(help="JSON file for the figures.")],
+    split: Annotated[str, typer.Option(help="Which split to score.")] = "val",
+    model: _Model = "nano",
+    limit: Annotated[int | None, typer.Option(min=1, help="Score only this many targets, drawn by the seed.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of every draw of the protocol.")] = 0,
+) -> None:
+    """Masks, answers and controls on annotated photos."""
+    from miras.evaluate.photos import run_photos
+
+    run_photos(data=data, split=split, out=out, model=model, limit=limit, seed=seed)

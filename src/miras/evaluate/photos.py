@@ -1,0 +1,191 @@
+"""The photo protocol: masks asked for directly and at the end of a conversation, short answers, controls.
+
+Everything is drawn from one seed (plan), asked in rolling batches (predict) and scored by sums (metrics);
+docs/evaluation.md defines each figure.
+"""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from miras import tokens
+from miras.data.masks import decode
+from miras.data.photos import Photo, load_photos
+from miras.evaluate.answers import answer_figures
+from miras.evaluate.cases import Case
+from miras.evaluate.controls import centre_box_giou, other_phrase
+from miras.evaluate.plan import Plan, make_plan, make_tasks
+from miras.evaluate.predict import AskMany, Chat, predict
+from miras.evaluate.record import check_writable, versions, weights_hash, write_json
+from miras.metrics.masks import Strata
+from miras.types import Prediction, Rle
+
+__all__ = ["evaluate_photos", "first_mask", "format_figures", "run_photos"]
+
+_Results = Mapping[str, Mapping[int, Prediction]]
+"""Part of the protocol to index to prediction."""
+
+
+def run_photos(
+    data: str | Path,
+    split: str,
+    out: str | Path,
+    model: str = "nano",
+    limit: int | None = None,
+    seed: int = 0,
+    *,
+    batch_size: int = 16,
+) -> dict[str, Any]:
+    """Evaluate a model by name or folder on a split of annotated photos; write one JSON and print its main figures.
+
+    `limit` evaluates a seeded subset of that many targets. Returns what was written.
+    """
+    from miras.model.miras import Miras  # the model and its libraries load only when there is something to ask
+    from miras.model.session import ask_many
+
+    out = Path(out)
+    check_writable(out)
+    photos = load_photos(data, split)
+    chat = Miras.from_pretrained(model)
+    figures = evaluate_photos(chat, photos, ask_many=ask_many, seed=seed, limit=limit, batch_size=batch_size)
+    figures["protocol"] |= {"model": model, "weights_sha256": weights_hash(chat), "split": split}
+    write_json(out, figures)
+    Console().print(_table(figures))
+    return figures
+
+
+def evaluate_photos(
+    chat: Chat,
+    photos: Sequence[Photo],
+    *,
+    ask_many: AskMany,
+    seed: int = 0,
+    limit: int | None = None,
+    batch_size: int = 16,
+) -> dict[str, Any]:
+    """Every figure of the protocol for a model that is already loaded."""
+    started = time.perf_counter()
+    plan = make_plan(photos, seed=seed, limit=limit)
+    results: dict[str, dict[int, Prediction]] = {}
+    for task, prediction in predict(chat, make_tasks(plan), ask_many=ask_many, batch_size=batch_size):
+        results.setdefault(task.part, {})[task.index] = prediction
+    figures = _figures(plan, results, seed)
+    seconds = {part: round(sum(p.seconds for p in done.values()), 1) for part, done in sorted(results.items())}
+    seconds["total"] = round(time.perf_counter() - started, 1)
+    figures["protocol"] = {
+        "seed": seed,
+        "limit": limit,
+        "history": "own",
+        "batch_size": batch_size,
+        "versions": versions(),
+        "counts": _counts(plan, results),
+        "seconds": seconds,
+    }
+    return figures
+
+
+def first_mask(prediction: Prediction) -> Rle | None:
+    """The first mask of the last reply, the one that is scored; None where nothing was marked."""
+    return prediction.targets[0].mask if prediction.targets else None
+
+
+def format_figures(predictions: Iterable[Prediction]) -> dict[str, Any]:
+    """How often a mask is asked for when it should be, and when it should not, over all turns.
+
+    `seg_rate`: share of turns whose true answer marks something in which the reply is well formed.
+    `false_seg_rate`: share of the other turns in which the reply holds a `[SEG]`. None without such turns.
+    """
+    formed, marked = [], []
+    for prediction in predictions:
+        for true, answer in zip(prediction.dialogue.answers, prediction.answers, strict=True):
+            if tokens.SEG in true:
+                formed.append(tokens.well_formed(answer))
+            else:
+                marked.append(tokens.SEG in answer)
+    return {
+        "seg_rate": sum(formed) / len(formed) if formed else None,
+        "false_seg_rate": sum(marked) / len(marked) if marked else None,
+        "seg_turns": len(formed),
+        "text_turns": len(marked),
+    }
+
+
+def _score(cases: Iterable[Case], predictions: Mapping[int, Prediction]) -> dict[str, Any]:
+    """Mask figures over the cases and over their strata."""
+    strata = Strata()
+    for case in cases:
+        rle = first_mask(predictions[case.index])
+        strata.update(None if rle is None else decode(rle), decode(case.target.mask), case.labels)
+    return strata.compute()
+
+
+def _figures(plan: Plan, results: _Results, seed: int) -> dict[str, Any]:
+    none: dict[int, Prediction] = {}
+    direct, talked = results["direct"], results.get("multi_turn", none)
+    answers, blank = results.get("answers", none), results.get("blank", none)
+    multi_turn = _score(plan.conversing, talked)
+    same_targets = _score(plan.conversing, direct)["giou"]
+    multi_turn |= {"direct_giou": same_targets, "ratio": _ratio(multi_turn["giou"], same_targets)}
+    without = _score(plan.conversing, results.get("no_history", none))["giou"]
+    return {
+        "direct": _score(plan.cases, direct),
+        "multi_turn": multi_turn,
+        "format": format_figures([*direct.values(), *talked.values(), *answers.values()]),
+        "answers": answer_figures(
+            plan.asked,
+            [answers[place].answers[0] for place in range(len(plan.asked))],
+            [blank[place].answers[0] for place in range(len(plan.asked))],
+        ),
+        "controls": {
+            **other_phrase(plan.cases, {index: first_mask(p) for index, p in direct.items()}, seed=seed),
+            "no_history": without,
+            "no_history_ratio": _ratio(without, multi_turn["giou"]),
+            "centre_box": centre_box_giou(plan.cases),
+            "alignment_bypassed": _score(plan.conversing, results.get("bypassed", none))["giou"],
+            "alignment_bypassed_direct": same_targets,
+        },
+    }
+
+
+def _ratio(figure: float | None, base: float | None) -> float | None:
+    return figure / base if figure is not None and base else None
+
+
+def _counts(plan: Plan, results: _Results) -> dict[str, int]:
+    everything = [prediction for done in results.values() for prediction in done.values()]
+    return {
+        "photos": len({case.photo_index for case in plan.cases}),
+        "targets": len(plan.cases),
+        "multi_turn": len(plan.conversing),
+        "multi_turn_possible": plan.possible,
+        "answers": len(plan.asked),
+        "turns": sum(len(prediction.answers) for prediction in everything),
+        "empty_answers": sum(answer == "" for prediction in everything for answer in prediction.answers),
+        "several_masks": sum(len(prediction.targets) > 1 for prediction in everything),
+    }
+
+
+def _table(figures: Mapping[str, Any]) -> Table:
+    table = Table("figure", "value", "beside it", title="photos")
+    direct, multi, form = figures["direct"], figures["multi_turn"], figures["format"]
+    answers, controls = figures["answers"], figures["controls"]
+    table.add_row("direct gIoU", _text(direct["giou"]), f"cIoU {_text(direct['ciou'])}, {direct['n']} targets")
+    for size, stratum in direct.get("by_size", {}).items():
+        table.add_row(f"  {size} gIoU", _text(stratum["giou"]), f"{stratum['n']} targets")
+    table.add_row("multi-turn gIoU", _text(multi["giou"]), f"direct, same targets {_text(multi['direct_giou'])}")
+    table.add_row("well-formed masks", _text(form["seg_rate"]), f"unasked masks {_text(form['false_seg_rate'])}")
+    beside = f"blank image {_text(answers['blank_image'])}, majority {_text(answers['majority'])}"
+    table.add_row("answers", _text(answers["accuracy"]), beside)
+    table.add_row("other phrase", _text(controls["other_phrase"]), f"direct {_text(controls['other_phrase_direct'])}")
+    table.add_row("no history", _text(controls["no_history"]), f"with history {_text(multi['giou'])}")
+    table.add_row("centre box", _text(controls["centre_box"]), f"direct {_text(direct['giou'])}")
+    table.add_row("alignment bypassed", _text(controls["alignment_bypassed"]), f"direct {_text(multi['direct_giou'])}")
+    return table
+
+
+def _text(figure: float | None) -> str:
+    return "none" if figure is None else f"{figure:.3f}"

@@ -1,0 +1,52 @@
+"""What makes a figure traceable: versions, the hash of the weights, a file that is whole or absent."""
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+__all__ = ["check_writable", "versions", "weights_hash", "write_json"]
+
+_PACKAGES = ("miras", "torch", "transformers", "numpy", "pillow", "pycocotools")
+
+
+def versions() -> dict[str, str | None]:
+    """Version of Python and of each package that can move a figure; None where it is not installed."""
+    found: dict[str, str | None] = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+def weights_hash(model: Any) -> str | None:
+    """SHA-256 over the names and bytes of every weight, in order of name; None for what holds no weights."""
+    if not isinstance(model, torch.nn.Module):
+        return None
+    digest = hashlib.sha256()
+    for name, weight in sorted(model.state_dict().items()):
+        digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}\n".encode())
+        digest.update(weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def check_writable(path: Path) -> None:
+    """Make the folder of `path`, so that a long run does not fail when it comes to write. Raises OSError."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; name the JSON file to write, for example {path / 'photos.json'}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write beside, then rename: a reader finds the old file or the whole new one."""
+    beside = path.with_name(path.name + ".part")
+    beside.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(beside, path)

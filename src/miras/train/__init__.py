@@ -1,0 +1,1 @@
+"""One loop for every stage: a YAML file in, checkpoints and logs out."""

@@ -49,7 +49,7 @@ def _thing(phrase: str, name: str, *boxes: tuple[int, int, int, int], **more: ob
     return PhotoObject(phrase, name, encode(mask), 0.0, **more).with_mask(mask)  # type: ignore[arg-type]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def garage() -> Photo:
     """24 x 32 pixels in memory: a left mirror of 6 x 6 and two wheels of 8 x 8, alone and as one union."""
     first, second = (3, 14, 11, 22), (22, 14, 30, 22)
@@ -61,4 +61,5 @@ def garage() -> Photo:
     )
     pixels = np.zeros((24, 32, 3), dtype=np.uint8)
     pixels[..., 0], pixels[..., 1] = np.arange(32) * 8, np.arange(24)[:, None] * 10
+    pixels.setflags(write=False)
     return Photo(Path("garage.png"), objects, "garage", "CC0", pixels)

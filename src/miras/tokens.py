@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["IMAGE", "OBJ", "SEG", "SPECIAL", "Span", "parse", "spans", "strip", "well_formed", "write"]
+__all__ = ["IMAGE", "OBJ", "SEG", "SPECIAL", "Span", "bare", "parse", "spans", "strip", "well_formed", "write"]
 
 OBJ = "[OBJ]"
 SEG = "[SEG]"
@@ -32,11 +32,14 @@ def write(phrase: str) -> str:
     return f"{OBJ}{phrase.strip()}{SEG}"
 
 
+def bare(text: str) -> str:
+    """The text with every `[OBJ]{phrase}[SEG]` reduced to `[SEG]`."""
+    return _TARGET.sub(SEG, text)
+
+
 def parse(text: str) -> list[str | None]:
     """The phrase of every `[SEG]` in reading order; None where no `[OBJ]` names it."""
-    return [
-        phrase.strip() if (phrase := match["phrase"]) is not None else None for match in _TARGET.finditer(text)
-    ]
+    return [phrase.strip() if (phrase := match["phrase"]) is not None else None for match in _TARGET.finditer(text)]
 
 
 def strip(text: str) -> str:

@@ -6,6 +6,7 @@ Axis letters, used in every shape comment of the project::
     S  [SEG] tokens of a batch        N  image tokens of an image      G  cells of the image-token grid
     C  channels                       D  width of the language model   Q  width of a mask query (256)
     H, W  pixels of the original      h, w  pixels of mask logits      V  vocabulary
+    L  tokens that are trained on
 """
 
 from collections.abc import Mapping
@@ -76,7 +77,9 @@ class Dialogue:
                     f"got {turn.role}; roles must alternate and start with the user"
                 )
         if len(self.turns) % 2 or not self.turns:
-            raise DialogueError(f"a dialogue ends with the assistant's turn, got {len(self.turns)} turns; add or drop one")
+            raise DialogueError(
+                f"a dialogue ends with the assistant's turn, got {len(self.turns)} turns; add or drop one"
+            )
         written = sum(turn.text.count(tokens.SEG) for turn in self.turns if turn.role == "assistant")
         if written != len(self.targets):
             raise DialogueError(
@@ -135,6 +138,8 @@ class Batch:
     """(I, 2) height and width of the real pixels as a share of the canvas, 0..1."""
     phrases: tuple[str, ...] = ()
     """(S,) the words of each target."""
+    pixel: Tensor | None = None
+    """(I, 3, h, w) view for a pixel encoder that has its own image size."""
 
     def __post_init__(self) -> None:
         images, dialogues, segs = len(self.high), len(self.input_ids), len(self.seg_dialogue)
@@ -145,7 +150,9 @@ class Batch:
             if (got := len(getattr(self, name))) != expected:
                 raise BatchError(f"batch.{name} needs {expected} rows, got {got}")
         if segs and int(self.seg_dialogue.max()) >= dialogues:
-            raise BatchError(f"seg_dialogue points at dialogue {int(self.seg_dialogue.max())}, the batch has {dialogues}")
+            raise BatchError(
+                f"seg_dialogue points at dialogue {int(self.seg_dialogue.max())}, the batch has {dialogues}"
+            )
 
     @property
     def seg_image(self) -> Tensor:
@@ -154,7 +161,7 @@ class Batch:
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch with every tensor on the device."""
-        moved = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in vars(self).items()}
+        moved: dict[str, Any] = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in vars(self).items()}
         return Batch(**moved)
 
 
@@ -163,7 +170,9 @@ class ModelOutput:
     """What one teacher-forced pass gives."""
 
     logits: Tensor
-    """(B, T, V) next-token logits."""
+    """(L, V) logits that predict the L trained tokens of the batch, in reading order."""
+    labels: Tensor
+    """(L,) those tokens."""
     mask_logits: Tensor
     """(S, h, w) in the frame of the canvas."""
     iou: Tensor

@@ -1,7 +1,9 @@
 """Images: every kind of file comes out as upright RGB, what is broken is refused, and the canvas maps both ways."""
 
 import io
+import struct
 import time
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -114,9 +116,6 @@ def test_broken_input_is_named(tmp_path: Path) -> None:
 def _zeros(side: int) -> bytes:
     """A PNG of side x side pixels whose header is true and whose pixels are never read."""
     start = file_of(Image.new("1", (8, 8)))
-    import struct
-    import zlib
-
     head = b"IHDR" + struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
     return start[:12] + head + struct.pack(">I", zlib.crc32(head)) + start[33:]
 

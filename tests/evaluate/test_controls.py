@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from miras.data.masks import encode
+from miras.data.masks import decode, encode
 from miras.data.photos import Photo
 from miras.evaluate.cases import all_cases
 from miras.evaluate.controls import centre_box, centre_box_giou, other_phrase, other_phrases
@@ -16,10 +16,12 @@ def test_other_phrase_is_of_the_same_photo_and_another_class(photos: list[Photo]
 
 def test_same_class_same_mask_and_lone_phrases_are_left_out(photos: list[Photo]) -> None:
     cat, ball = photos[0].objects
-    twin = Photo(photos[0].path, (cat, cat, ball), "pets")
+    # A second cat where the ball is not: its mask differs, its class does not.
+    other_cat = type(cat)("the right cat", "cat", encode(~decode(cat.mask) & ~decode(ball.mask)), ball.area)
+    twin = Photo(photos[0].path, (cat, other_cat, ball), "pets")
     names = Photo(photos[0].path, (cat, type(cat)("the pet", "pet", cat.mask, cat.area)), "pets")
     lone = Photo(photos[0].path, (cat,), "pets")
-    assert {i: other.index for i, other in other_phrases(all_cases([twin]), seed=0).items() if i < 2} == {0: 2, 1: 2}
+    assert {i: o.index for i, o in other_phrases(all_cases([twin]), seed=0).items() if i < 2} == {0: 2, 1: 2}
     assert other_phrases(all_cases([names, lone]), seed=0) == {}
     figures = other_phrase(all_cases([names, lone]), dict.fromkeys(range(3)), seed=0)
     assert (figures["other_phrase"], figures["other_phrase_drop"], figures["other_phrase_left_out"]) == (None, None, 3)

@@ -175,9 +175,10 @@ def scaled_mask(mask: np.ndarray, height: int, width: int) -> np.ndarray:
     if (around := box_of(mask)) is None:
         return scaled
     down, across = height / mask.shape[0], width / mask.shape[1]
-    # only the pixels around the object are resized, on the same grid as the whole would be
-    left, right = int(around[0] * across), min(width, int(np.ceil(around[2] * across)))
-    top, bottom = int(around[1] * down), min(height, int(np.ceil(around[3] * down)))
+    # only the surroundings of the object are resized, on the grid of the whole and as wide as the filter reaches
+    reach, drop = 1 + int(np.ceil(across)), 1 + int(np.ceil(down))
+    left, right = max(0, int(around[0] * across) - reach), min(width, int(np.ceil(around[2] * across)) + reach)
+    top, bottom = max(0, int(around[1] * down) - drop), min(height, int(np.ceil(around[3] * down)) + drop)
     source = (left / across, top / down, min(right / across, mask.shape[1]), min(bottom / down, mask.shape[0]))
     image = Image.fromarray(mask.astype(np.uint8) * 255)
     part = image.resize((right - left, bottom - top), Image.Resampling.BILINEAR, box=source)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from miras.data.facts import Fact, fact
-from miras.data.phrasing import gives_away, pick
 from miras.data.photos import Photo, PhotoObject
+from miras.data.phrasing import gives_away, pick
 
 __all__ = ["Trait", "extreme", "is_group", "pin", "same_region", "side"]
 
@@ -43,7 +43,7 @@ def same_region(first: PhotoObject, second: PhotoObject) -> bool:
 
 def is_group(target: PhotoObject) -> bool:
     """True when the target is several things at once."""
-    return target.union and target.count > 1
+    return target.union and (target.count is None or target.count > 1)
 
 
 def extreme(target: PhotoObject) -> str | None:

@@ -18,13 +18,14 @@ from torch import Tensor
 
 from miras.errors import ImageError
 
-__all__ = ["MAX_PIXELS", "Canvas", "load_image", "to_rgb"]
+__all__ = ["MAX_PIXELS", "MEAN", "STD", "Canvas", "load_image", "to_rgb"]
 
 MAX_PIXELS = 100_000_000
 """Images with more pixels are refused before they are decoded."""
 
-_MEAN = torch.tensor([0.485, 0.456, 0.406])
-_STD = torch.tensor([0.229, 0.224, 0.225])
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+"""Mean and deviation of ImageNet's channels in 0..1, by which every view is normalised."""
 
 
 def load_image(source: str | Path | bytes | BinaryIO | Image.Image | np.ndarray) -> np.ndarray:
@@ -116,7 +117,7 @@ class Canvas:
         scaled = Image.fromarray(image).resize((columns, rows), Image.Resampling.BILINEAR, reducing_gap=3.0)
         pixels = torch.from_numpy(np.array(scaled)).float().div_(255)
         view = torch.zeros(size, size, 3)
-        view[:rows, :columns] = (pixels - _MEAN) / _STD
+        view[:rows, :columns] = (pixels - torch.tensor(MEAN)) / torch.tensor(STD)
         return view.permute(2, 0, 1)
 
     def mask_view(self, mask: np.ndarray, size: int) -> Tensor:

@@ -20,9 +20,9 @@ from miras.errors import ConfigError
 
 __all__ = ["article", "forms", "gives_away", "listing", "number", "pick", "plural", "pronouns", "say", "templates"]
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
-_NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve".split()
+_NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 _IRREGULAR = {"person": "people", "mouse": "mice", "knife": "knives", "sheep": "sheep", "deer": "deer",
               "crayfish": "crayfish", "catfish": "catfish", "mackerel": "mackerel", "foot": "feet",
               "child": "children", "man": "men", "woman": "women", "tooth": "teeth"}  # fmt: skip
@@ -32,7 +32,7 @@ _PLURAL = {"it": "they", "it_obj": "them", "be": "are", "has": "have", "does": "
 _TRIES = 12
 
 
-def pick(rng: np.random.Generator, options: Sequence[T]) -> T:
+def pick(rng: np.random.Generator, options: Sequence[_T]) -> _T:
     """One of the options, each with the same chance."""
     return options[int(rng.random() * len(options))]
 
@@ -103,7 +103,9 @@ def plural(noun: str) -> str:
 
 def article(phrase: str) -> str:
     """The phrase with `a` or `an`."""
-    return f"{'an' if phrase[0].lower() in 'aeio' or phrase.startswith(('umb', 'ug')) else 'a'} {phrase}"
+    word = phrase.lower()
+    vowel = word[0] in "aeio" or word.startswith(("umb", "ug", "urb", "urn"))
+    return f"{'an' if vowel and not word.startswith(('eu', 'one')) else 'a'} {phrase}"
 
 
 def listing(names: Sequence[str]) -> str:
@@ -117,18 +119,22 @@ def pronouns(many: bool) -> Mapping[str, str]:
 
 
 @lru_cache(maxsize=65536)
-def forms(phrase: str, class_name: str, count: int = 1) -> Mapping[str, str]:
-    """The slots that depend on a noun; `count` above one means every instance of the class, as a group."""
+def forms(phrase: str, class_name: str, count: int | None = 1) -> Mapping[str, str]:
+    """The slots that depend on a noun.
+
+    A count above one means every instance of the class, as a group; None a group of unknown number.
+    """
     known = fact(class_name)
-    many = known.plural or (count > 1 and not known.mass)
+    many = known.plural or (count is not None and count > 1 and not known.mass)
     group = plural(phrase) if many and not known.plural else phrase
     single = group if many or known.mass else article(phrase)
     countable = not (known.mass or known.plural)
     the, some = f"the {phrase}", single if countable else group
     if phrase != class_name:
         some = the
-    elif count > 1:
-        the, some = (f"every {phrase}", f"{number(count)} {group}") if countable else (f"all the {phrase}", some)
+    elif count is None or count > 1:
+        counted = f"at least one {phrase}" if count is None else f"{number(count)} {group}"
+        the, some = (f"every {phrase}", counted) if countable else (f"all the {phrase}", some)
     be = "are" if many else "is"
     return MappingProxyType({
         **pronouns(known.plural),

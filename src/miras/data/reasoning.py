@@ -10,11 +10,11 @@ import numpy as np
 from miras import tokens
 from miras.data.clues import Trait, extreme, is_group, pin, same_region, side
 from miras.data.facts import fact
-from miras.data.phrasing import article, forms, gives_away, listing, number, pick, pronouns, say
 from miras.data.photos import Photo, PhotoObject
+from miras.data.phrasing import article, forms, gives_away, listing, number, pick, pronouns, say
 from miras.types import Dialogue, Target, Turn
 
-__all__ = ["ANSWER_WORDS", "QUESTION_WORDS", "marked", "multi_turn", "talk"]
+__all__ = ["ANSWER_WORDS", "QUESTION_WORDS", "Pair", "marked", "multi_turn", "talk"]
 
 QUESTION_WORDS = 20
 """Most words of a question."""
@@ -96,7 +96,7 @@ class _Teller:
             o for o in photo.objects if o is not target and not same_region(o, target) and self._clean(o.phrase)
         ]
         self.anchors = [o for o in self.rest if not is_group(o) and not fact(o.class_name).plural]
-        instances = [o.count for o in photo.objects if o.class_name == target.class_name and is_group(o)]
+        instances = [o.count for o in photo.objects if o.class_name == target.class_name and o.union and o.count]
         self.count = max(instances, default=1)
         self.slots: dict[str, str] = {
             **pronouns(self.group),
@@ -113,17 +113,20 @@ class _Teller:
 
     def can_tell(self, kind: str) -> bool:
         """Whether annotations and facts hold what that kind of turn tells, and no trait has told it yet."""
-        return kind not in self.traits and {
-            "others": len(self.rest) > 1,
-            "whole": self.fact.whole is not None,
-            "where": True,
-            "use": len(self.clues) > 1,
-            "count": self.count > 1,
-            "color": self.target.color is not None and not self.fact.colorless,
-            "place": self.target.position is not None and not self.group,
-            "size": bool(self.anchors) and not self.group,
-            "side": bool(self.anchors) and not self.group,
-        }[kind]
+        return (
+            kind not in self.traits
+            and {
+                "others": len(self.rest) > 1,
+                "whole": self.fact.whole is not None,
+                "where": True,
+                "use": len(self.clues) > 1,
+                "count": self.count > 1,
+                "color": self.target.color is not None and not self.fact.colorless,
+                "place": self.target.position is not None and not self.group,
+                "size": bool(self.anchors) and not self.group,
+                "side": bool(self.anchors) and not self.group,
+            }[kind]
+        )
 
     def tell(self, kind: str) -> Pair | None:
         """A question and its answer; None when no wording keeps the secret or the word limits."""
@@ -157,6 +160,7 @@ class _Teller:
 
     def _listed(self, most: int) -> dict[str, str]:
         chosen = [self.rest[index] for index in self.rng.permutation(len(self.rest))]
+        chosen.sort(key=lambda o: fact(o.class_name).colorless)  # garments say more than `person` and `skin`
         names = {o.class_name: forms(o.phrase, o.class_name, o.count if is_group(o) else 1)["some"] for o in chosen}
         others = listing(list(names.values())[:most]) if names else ""
         return {"others": others, "Others": others[:1].upper() + others[1:]}
@@ -164,11 +168,14 @@ class _Teller:
     def _intro(self) -> Pair | None:
         many = self.group or extreme(self.target)
         question = "intro_many_q" if many else "intro_q"
-        told = (self._pair(question, "intro_a", {"clue": clue}) for clue in self.clues)
-        return next((pair for pair in told if pair), None)
+        for clue in self.clues:
+            if pair := self._pair(question, "intro_a", {"clue": clue}):
+                self.clues.remove(clue)
+                return pair
+        return None
 
     def _use(self) -> Pair | None:
-        return self._pair("use_q", "use_a", {"clue": self.clues[1]})
+        return self._pair("use_q", "use_a", {"clue": self.clues.pop()})
 
     def _others(self) -> Pair | None:
         return self._pair("others_q", "others_a", self._listed(2 + int(self.rng.random() * 2)))
@@ -198,8 +205,8 @@ class _Teller:
         return self._pair(f"{template}_q", f"{template}_a", slots)
 
     def _name(self) -> Pair | None:
-        clued = not self.traits and self.rng.random() < 0.6
-        slots = {**self.slots, "clue": self.clues[-1]}
+        clued = self.clues and not self.traits and self.rng.random() < 0.6
+        slots = {**self.slots, "clue": self.clues[-1]} if clued else self.slots
         asked = say("name_q" if clued else "name_open_q", self.rng, slots, accept=self._clean)
         answered = say("name_a", self.rng, slots)
         return (asked, answered) if asked and answered else None

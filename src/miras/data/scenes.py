@@ -95,12 +95,7 @@ def mosaic(photos: Sequence[Photo], rng: np.random.Generator) -> Photo:
             mask[top:bottom, left:right] = scaled_mask(decode(thing.mask), bottom - top, right - left)
             if np.count_nonzero(mask) >= _MIN_PIXELS:
                 found.setdefault(thing.class_name, []).append((index, thing, mask))
-    objects = [
-        thing
-        for name, group in found.items()
-        if not any(_unmasked(name, photo, {photos[index].source for index, _, _ in group}) for photo in photos)
-        for thing in _merged(group)
-    ]
+    objects = [thing for name, group in found.items() if not _ambiguous(name, photos) for thing in _merged(group)]
     path = Path("+".join(photo.path.stem for photo in photos))
     return Photo(path, tuple(objects), "mosaic", _joined(photo.license for photo in photos), pixels)
 
@@ -127,19 +122,26 @@ def _places(aspects: Sequence[float], rng: np.random.Generator) -> list[tuple[in
     return places
 
 
-def _unmasked(name: str, photo: Photo, sources: set[str]) -> bool:
-    """Whether the photo shows what `name` could mean, by its words or by what it shows, without masking it all.
+def _ambiguous(name: str, photos: Sequence[Photo]) -> bool:
+    """Whether one of the photos shows something that `name` could mean and does not mask it under that name."""
+    having = [photo for photo in photos if any(thing.class_name == name for thing in photo.objects)]
+    whole = [photo for photo in having if any(thing.phrase == thing.class_name == name for thing in photo.objects)]
+    if len(having) > max(1, len(whole)):
+        return True
+    sources = {photo.source for photo in having}
+    return any(_shows(name, photo, sources) for photo in photos if not any(photo is one for one in having))
+
+
+def _shows(name: str, photo: Photo, sources: set[str]) -> bool:
+    """Whether a photo without the class shows it all the same, by the words of its classes or by what they imply.
 
     Photos of the `sources` that mask the class elsewhere are trusted to mask all of it.
     """
     classes = {thing.class_name for thing in photo.objects}
-    if any(thing.phrase == thing.class_name == name for thing in photo.objects):
-        return False
-    if name in classes or any(_words(name) < _words(other) for other in classes):
+    if any(_words(name) < _words(other) for other in classes):
         return True
-    if photo.source in sources:
-        return False
-    return any(name in shown and classes & seen for seen, shown in [*_SHOWS, (_OUTDOORS, _BACKGROUND)])
+    hints = [*_SHOWS, (_OUTDOORS, _BACKGROUND)]
+    return photo.source not in sources and any(name in shown and classes & seen for seen, shown in hints)
 
 
 def _merged(group: Sequence[tuple[int, PhotoObject, np.ndarray]]) -> list[PhotoObject]:

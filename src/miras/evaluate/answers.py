@@ -12,7 +12,7 @@ from miras.data.photos import Photo
 
 __all__ = ["CAPS", "Asked", "answer_figures", "balanced_questions", "blank_image"]
 
-CAPS = {"objects": 60, "colors": 15, "places": 15}
+CAPS: dict[dialogues.QuestionKind, int] = {"objects": 60, "colors": 15, "places": 15}
 """Kind of question to the most questions per true answer."""
 
 _ROUNDS = 8
@@ -30,11 +30,13 @@ class Asked:
     question: dialogues.Question
 
 
-def balanced_questions(photos: Mapping[int, Photo], vocabulary: Any, *, seed: int, share: float = 1.0) -> list[Asked]:
+def balanced_questions(
+    photos: Mapping[int, Photo], vocabulary: dialogues.Vocabulary, *, seed: int, share: float = 1.0
+) -> list[Asked]:
     """Equally many questions per true answer within each kind, as far as the photos allow.
 
     `photos` are keyed by their place in the split, which seeds their questions. No answer gets more than its
-    kind's cap, times `share`; rare answers get all that there are. Photos take turns, so few are asked twice.
+    kind's cap, times `share`; rare answers get all that there are. A photo gives each answer at most once.
     """
     chosen: list[Asked] = []
     for number, (kind, cap) in enumerate(CAPS.items()):
@@ -46,8 +48,18 @@ def balanced_questions(photos: Mapping[int, Photo], vocabulary: Any, *, seed: in
     return chosen
 
 
-def _pool(photos: Mapping[int, Photo], vocabulary: Any, kind: str, *, seed: int, stream: int) -> list[Asked]:
-    """Different questions of one kind: in each round one of every photo that has one, photos in seeded order."""
+def _pool(
+    photos: Mapping[int, Photo],
+    vocabulary: dialogues.Vocabulary,
+    kind: dialogues.QuestionKind,
+    *,
+    seed: int,
+    stream: int,
+) -> list[Asked]:
+    """Questions of one kind, each answer at most once per photo: the same thing in other words is no new question.
+
+    In each round every photo that has a question gives one, in seeded order.
+    """
     found: dict[tuple[int, str], Asked] = {}
     places = sorted(photos)
     for turn in range(_ROUNDS):
@@ -56,7 +68,7 @@ def _pool(photos: Mapping[int, Photo], vocabulary: Any, kind: str, *, seed: int,
             rng = np.random.default_rng([seed, place, stream, turn])
             question = dialogues.question(photos[place], kind, rng, vocabulary)
             if question is not None:
-                found.setdefault((place, question.text), Asked(photos[place], question))
+                found.setdefault((place, question.answer), Asked(photos[place], question))
     return list(found.values())
 
 

@@ -54,7 +54,9 @@ class SemanticAlignment(nn.Module):
     def forward(self, seg: Tensor, span: Tensor, length: Tensor) -> Tensor:
         """[SEG] queries (S, Q), span states (S, n, Q) right-padded, true span lengths (S,) → (S, Q)."""
         if int(length.min()) < 1:
-            raise BatchError("every [SEG] needs a span of at least one state, got an empty one; the span holds the [SEG]")
+            raise BatchError(
+                "every [SEG] needs a span of at least one state, got an empty one; the span holds the [SEG]"
+            )
         padding = torch.arange(span.shape[1], device=span.device) >= length[:, None]  # (S, n)
         seen, _ = self.attention(seg[:, None], span, span, key_padding_mask=padding, need_weights=False)
         aligned = self.out(seen[:, 0])

@@ -99,7 +99,9 @@ class MaskDecoder(nn.Module):
         pixels = self.pixels_in(features).flatten(2).transpose(1, 2).index_select(0, image)  # (S, h·w, width)
         pixels = pixels + self.dense_prompt(rough[..., None])
         where = sine_positions(height, width, self.width, like=pixels)
-        start = torch.cat([self.own_tokens.expand(len(query), -1, -1).to(query.dtype), self.query_in(query)[:, None]], 1)
+        start = torch.cat(
+            [self.own_tokens.expand(len(query), -1, -1).to(query.dtype), self.query_in(query)[:, None]], 1
+        )
         tokens = start
         for block in self.blocks:
             tokens, pixels = block(tokens, pixels, start, where)

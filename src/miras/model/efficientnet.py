@@ -18,13 +18,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from miras.data.images import MEAN, STD
 from miras.errors import BatchError, CheckpointError, ConfigError
 
 __all__ = ["EfficientNetLite", "efficientnet_lite", "fold"]
 
 _STEM = 32
 _EPSILON = 1e-3
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _LAYOUT = {
     "stage4": ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24)),
     "stage8": ((2, 5, 2, 6, 40),),
@@ -181,6 +181,6 @@ def _fold_norm(left: dict[str, Tensor], conv: str, norm: str) -> tuple[Tensor, T
 
 def _take_imagenet_input(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
     """A stem for (pixel - 127) / 128 → the same stem for pixels normalised with ImageNet's mean and deviation."""
-    mean, std = (torch.tensor(values, dtype=torch.float64) for values in (_MEAN, _STD))
+    mean, std = (torch.tensor(values, dtype=torch.float64) for values in (MEAN, STD))
     scale, shift = 255 * std / 128, (255 * mean - 127) / 128
     return weight * scale[:, None, None], bias + (weight * shift[:, None, None]).sum((1, 2, 3))

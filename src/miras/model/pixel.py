@@ -44,7 +44,11 @@ class Pyramid(nn.Module):
             for _ in range(depth)
         )
         self.down = nn.ModuleList(nn.Conv2d(n, out, 1) for n, out in ((2 * width, width), (width, fine_width)))
-        self.smooth16, self.smooth8, self.smooth4 = _block(width), nn.Sequential(_block(width), _block(width)), _block(fine_width)
+        self.smooth16, self.smooth8, self.smooth4 = (
+            _block(width),
+            nn.Sequential(_block(width), _block(width)),
+            _block(fine_width),
+        )
         self.out = nn.Conv2d(width, query_width, 1)
 
     def forward(self, maps: tuple[Tensor, ...]) -> PixelFeatures:

@@ -1,0 +1,88 @@
+"""Samples → one Batch: views of the canvas, ids, labels and the index tensors that tie them together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from miras.data.encode import IGNORE, Encoder
+from miras.data.images import Canvas
+from miras.data.masks import decode
+from miras.errors import BatchError
+from miras.tokens import spans
+from miras.types import Batch, Sample
+
+__all__ = ["Collator", "Views"]
+
+
+@dataclass(frozen=True)
+class Views:
+    """Sides in pixels of the square views that a model looks at."""
+
+    low: int
+    high: int
+    grid: int
+    """Image tokens per side."""
+    pixel: int | None = None
+    """A third view, for a pixel encoder with its own image size."""
+
+
+class Collator:
+    """Makes batches for one tokenizer and one set of views."""
+
+    def __init__(self, encoder: Encoder, views: Views, *, mask_size: int) -> None:
+        self.encoder, self.views, self.mask_size = encoder, views, mask_size
+
+    def __call__(self, samples: Sequence[Sample], *, named: Sequence[bool] | None = None) -> Batch:
+        """Samples → Batch; `named` says per sample whether its replies write the names of their targets."""
+        canvases = [Canvas(*sample.image.shape[:2]) for sample in samples]
+        cells = torch.stack([canvas.cells(self.views.grid) for canvas in canvases])
+        rows, labels, dialogue_image, masks, phrases = [], [], [], [], []
+        for index, sample in enumerate(samples):
+            for dialogue in sample.dialogues:
+                encoded = self.encoder.dialogue(
+                    dialogue, image_tokens=int(cells[index].sum()), named=named is None or named[index]
+                )
+                rows.append(encoded.ids)
+                labels.append(encoded.labels)
+                dialogue_image.append(index)
+                for target in dialogue.targets:
+                    if target.mask is None:
+                        raise BatchError(f"{dialogue.image}: '{target.phrase}' has no mask; leave it out of training")
+                    masks.append(canvases[index].mask_view(decode(target.mask), self.mask_size))
+                    phrases.append(target.phrase)
+        found = [
+            (row, span)
+            for row, ids in enumerate(rows)
+            for span in spans(ids, obj_id=self.encoder.obj_id, seg_id=self.encoder.seg_id)
+        ]
+        if len(found) != len(masks):
+            raise BatchError(f"one mask per [SEG] is needed: {len(found)} [SEG] tokens, {len(masks)} masks")
+        size = self.mask_size
+        return Batch(
+            low=self._views(samples, canvases, self.views.low),
+            high=self._views(samples, canvases, self.views.high),
+            pixel=self._views(samples, canvases, self.views.pixel) if self.views.pixel else None,
+            cells=cells,
+            content=torch.tensor([canvas.content for canvas in canvases]),
+            input_ids=_pad(rows, self.encoder.stop_id),
+            attention_mask=_pad([[1] * len(row) for row in rows], 0),
+            labels=_pad(labels, IGNORE),
+            dialogue_image=torch.tensor(dialogue_image),
+            seg_dialogue=torch.tensor([row for row, _ in found], dtype=torch.long),
+            seg_position=torch.tensor([span.end for _, span in found], dtype=torch.long),
+            obj_span=torch.tensor([[span.start, span.end] for _, span in found], dtype=torch.long).reshape(-1, 2),
+            masks=torch.stack(masks) if masks else torch.zeros(0, size, size),
+            phrases=tuple(phrases),
+        )
+
+    @staticmethod
+    def _views(samples: Sequence[Sample], canvases: Sequence[Canvas], size: int) -> Tensor:
+        return torch.stack([canvas.view(sample.image, size) for canvas, sample in zip(canvases, samples, strict=True)])
+
+
+def _pad(rows: Sequence[Sequence[int]], value: int) -> Tensor:
+    """Ragged rows → (B, T), padded on the right."""
+    longest = max(len(row) for row in rows)
+    return torch.tensor([[*row, *[value] * (longest - len(row))] for row in rows])

@@ -1,0 +1,163 @@
+"""Configuration → modules. Configuration stops here: the modules take plain arguments."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+from torch import nn
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    CLIPVisionConfig,
+    CLIPVisionModel,
+    ConvNextBackbone,
+    ConvNextConfig,
+    PreTrainedModel,
+    SamMaskDecoderConfig,
+    SamVisionConfig,
+)
+from transformers.models.sam.modeling_sam import SamMaskDecoder, SamPositionalEmbedding, SamVisionEncoder
+
+from miras import tokens
+from miras.data.encode import CHATML, VICUNA
+from miras.errors import ConfigError
+from miras.model import pretrained
+from miras.model.alignment import MaskProjector, SemanticAlignment
+from miras.model.configuration import MirasConfig
+from miras.model.decoder import MaskDecoder
+from miras.model.efficientnet import EfficientNetLite
+from miras.model.language import Language
+from miras.model.miras import Miras
+from miras.model.pixel import Pyramid, PyramidPixelEncoder
+from miras.model.processing import MirasProcessor, byte_tokenizer
+from miras.model.sam import SamPixelEncoder
+from miras.model.vision import ClipEncoder, ConvNextEncoder, DualVisualEncoder, Fusion, VisionProjector
+
+__all__ = ["MEANINGS", "build", "build_processor"]
+
+MEANINGS = {tokens.OBJ: " object", tokens.SEG: " segmentation mask", tokens.IMAGE: " image"}
+"""Words whose embeddings the new tokens start from."""
+
+
+def build(config: MirasConfig, processor: MirasProcessor) -> Miras:
+    """A model with random weights; its new tokens and LoRA are in place."""
+    lm = build_lm(config)
+    width = lm.config.hidden_size
+    low, high = (_ENCODERS[_kind(part, _ENCODERS)](_rest(part)) for part in (config.low, config.high))
+    fused = _last_three(high.channels)
+    fusion = Fusion(
+        low=low.channels[-1], high=sum(fused), windowed=config.fusion == "windowed",
+        cells=config.fusion_cells, residual=config.fusion_residual,
+    )  # fmt: skip
+    projector = VisionProjector(channels=low.channels[-1], width=width)
+    alignment = SemanticAlignment(
+        query_width=config.query_width, heads=config.alignment_heads, residual=config.alignment_residual
+    )
+    language = Language(lm=_with_lora(lm, config.lora), new_tokens=len(tokens.SPECIAL))
+    if not _on_meta(lm):
+        language.set_rows([processor.encoder.text(MEANINGS[token]) for token in tokens.SPECIAL])
+    return Miras(
+        config,
+        vision=DualVisualEncoder(
+            low=low, high=high, fusion=fusion, projector=projector, positions=config.token_positions
+        ),
+        language=language,
+        mask_projector=MaskProjector(width=width, query_width=config.query_width),
+        alignment=None if config.alignment == "none" else alignment,
+        pixel=_PIXEL[_kind(config.pixel, _PIXEL)](_rest(config.pixel), config, high.channels),
+        processor=processor,
+    )
+
+
+def build_processor(config: MirasConfig) -> MirasProcessor:
+    """The processor of a fresh model: the pinned language model's tokenizer, or bytes where none is pinned."""
+    if config.sources.get("language"):
+        from transformers import AutoTokenizer
+
+        return MirasProcessor.build(config, AutoTokenizer.from_pretrained(pretrained.smollm2()))
+    return MirasProcessor.build(config, byte_tokenizer({"chatml": CHATML, "vicuna": VICUNA}[config.chat]))
+
+
+def build_lm(config: MirasConfig) -> PreTrainedModel:
+    """The bare language model with random weights."""
+    options = dict(config.language)
+    lm_config = AutoConfig.for_model(options.pop("model_type"), **options)
+    model: PreTrainedModel = AutoModelForCausalLM.from_config(lm_config, attn_implementation="sdpa")
+    return model
+
+
+def _with_lora(lm: PreTrainedModel, lora: dict[str, Any]) -> PreTrainedModel:
+    if not lora:
+        return lm
+    settings = LoraConfig(
+        r=lora["r"], lora_alpha=lora["alpha"], lora_dropout=lora["dropout"], target_modules=list(lora["targets"])
+    )
+    inject_adapter_in_model(settings, lm)
+    return lm
+
+
+def _kind(part: dict[str, Any], known: dict[str, Any]) -> str:
+    if (kind := part.get("kind")) not in known:
+        raise ConfigError(f"kind must be one of {sorted(known)}, got {kind!r}")
+    return str(kind)
+
+
+def _rest(part: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in part.items() if key != "kind"}
+
+
+def _last_three(channels: tuple[int, ...]) -> tuple[int, ...]:
+    """The finest map is left to the pixel encoder: its cells are too many and too plain to name things by."""
+    return channels[-3:]
+
+
+def _on_meta(module: nn.Module) -> bool:
+    return next(module.parameters()).device == torch.device("meta")
+
+
+def _efficientnet(part: dict[str, Any]) -> Any:
+    return EfficientNetLite(width=part["width"], depth=part["depth"]).to(memory_format=torch.channels_last)
+
+
+def _clip(part: dict[str, Any]) -> Any:
+    options = {key: value for key, value in part.items() if key not in ("size", "layer")}
+    return ClipEncoder(model=CLIPVisionModel(CLIPVisionConfig(image_size=part["size"], **options)), layer=part["layer"])
+
+
+def _convnext(part: dict[str, Any]) -> Any:
+    stages = ["stage1", "stage2", "stage3", "stage4"]
+    options = {key: value for key, value in part.items() if key != "size"}
+    return ConvNextEncoder(model=ConvNextBackbone(ConvNextConfig(out_features=stages, **options)))
+
+
+def _pyramid(part: dict[str, Any], config: MirasConfig, channels: tuple[int, ...]) -> PyramidPixelEncoder:
+    return PyramidPixelEncoder(
+        pyramid=Pyramid(
+            channels=channels, width=part["width"], query_width=config.query_width,
+            fine_width=part["fine_width"], depth=part["context"],
+        ),
+        mask_decoder=MaskDecoder(
+            query_width=config.query_width, width=part["decoder_width"], fine_width=part["fine_width"],
+            heads=part["heads"], depth=part["depth"],
+        ),
+    ).to(memory_format=torch.channels_last)  # fmt: skip
+
+
+def _sam(part: dict[str, Any], config: MirasConfig, channels: tuple[int, ...]) -> SamPixelEncoder:
+    options = {key: value for key, value in part.items() if key != "size"}
+    vision = SamVisionConfig(image_size=part["size"], output_channels=config.query_width, **options)
+    vision._attn_implementation = "sdpa"
+    decoder = SamMaskDecoderConfig(hidden_size=config.query_width)
+    decoder._attn_implementation = "sdpa"
+    return SamPixelEncoder(
+        encoder=SamVisionEncoder(vision), decoder=SamMaskDecoder(decoder), positions=SamPositionalEmbedding(vision)
+    )
+
+
+_ENCODERS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "efficientnet-lite": _efficientnet,
+    "clip": _clip,
+    "convnext": _convnext,
+}
+_PIXEL: dict[str, Callable[[dict[str, Any], MirasConfig, tuple[int, ...]], Any]] = {"pyramid": _pyramid, "sam": _sam}

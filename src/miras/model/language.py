@@ -1,0 +1,68 @@
+"""The language model: a frozen causal transformer, its LoRA, and the rows of the new tokens.
+
+The vocabulary only grows: the base embedding keeps its rows, and the new tokens' rows are parameters of their
+own, used for input and, where the base ties its embeddings, for output too.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import Cache, PreTrainedModel
+
+__all__ = ["Language"]
+
+
+class Language(nn.Module):
+    """A causal language model with `new_tokens` more tokens than it was trained with."""
+
+    def __init__(self, *, lm: PreTrainedModel, new_tokens: int) -> None:
+        super().__init__()
+        self.lm = lm
+        width = lm.config.hidden_size
+        self.rows = nn.Parameter(torch.randn(new_tokens, width) * 0.02)
+        """Input embeddings of the new tokens."""
+        self.out_rows = None if lm.config.tie_word_embeddings else nn.Parameter(torch.randn(new_tokens, width) * 0.02)
+        """Their output embeddings, where the base does not tie the two."""
+
+    @property
+    def base_size(self) -> int:
+        """Tokens of the base vocabulary; new tokens have ids from here on."""
+        return int(self.lm.config.vocab_size)
+
+    @torch.no_grad()
+    def set_rows(self, meanings: Sequence[Sequence[int]]) -> None:
+        """Start each new token's rows at the mean of some base tokens' rows."""
+        for row, ids in enumerate(meanings):
+            self.rows[row] = self.lm.get_input_embeddings().weight[list(ids)].float().mean(0)
+            if self.out_rows is not None:
+                self.out_rows[row] = self.lm.get_output_embeddings().weight[list(ids)].float().mean(0)
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Token ids (B, T) → embeddings (B, T, D)."""
+        new = ids >= self.base_size
+        embeddings = self.lm.get_input_embeddings()(ids.masked_fill(new, 0))
+        return torch.where(new[..., None], self.rows[(ids - self.base_size).clamp(min=0)].to(embeddings), embeddings)
+
+    def states(
+        self,
+        embeddings: Tensor,
+        mask: Tensor | None = None,
+        positions: Tensor | None = None,
+        cache: Cache | None = None,
+    ) -> Tensor:
+        """Embeddings (B, T, D), mask (B, past + T), positions (B, T) → last hidden states (B, T, D)."""
+        output = self.lm.get_decoder()(
+            inputs_embeds=embeddings,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=cache is not None,
+        )
+        return output.last_hidden_state
+
+    def logits(self, states: Tensor) -> Tensor:
+        """States (..., D) → next-token logits (..., V) over base and new tokens."""
+        rows = self.rows if self.out_rows is None else self.out_rows
+        return torch.cat([self.lm.get_output_embeddings()(states), F.linear(states, rows.to(states))], -1)

@@ -1,0 +1,68 @@
+"""The training loss (eq. 8): text cross-entropy plus per-pixel BCE and DICE, over real pixels only."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from miras.types import Batch, ModelOutput
+
+__all__ = ["Losses", "Weights", "compute_losses"]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The λ of equation 8, and that of the IoU head, which the paper inherits from SAM already trained."""
+
+    text: float = 1.0
+    bce: float = 2.0
+    dice: float = 0.5
+    iou: float = 0.0
+
+
+@dataclass
+class Losses:
+    """Every term unweighted, and their weighted sum."""
+
+    total: Tensor
+    text: Tensor
+    bce: Tensor
+    dice: Tensor
+    iou: Tensor
+    seen_iou: Tensor
+    """Mean IoU of the masks of this batch, for the log; no gradient."""
+
+
+def compute_losses(output: ModelOutput, batch: Batch, weights: Weights) -> Losses:
+    """All terms of equation 8. A batch without masks, or without trained text, still gives a graph."""
+    text = F.cross_entropy(output.logits.float(), output.labels) if len(output.labels) else output.logits.sum() * 0
+    if not len(batch.masks):
+        none = output.mask_logits.sum() * 0 + output.iou.sum() * 0
+        return Losses(weights.text * text + none, text, none, none, none, none.detach())
+    logits = F.interpolate(output.mask_logits[:, None], batch.masks.shape[-2:], mode="bilinear", align_corners=False)
+    bce, dice, true_iou = _mask_terms(logits[:, 0], batch.masks, _real(batch))
+    iou = F.mse_loss(output.iou, true_iou)
+    total = weights.text * text + weights.bce * bce + weights.dice * dice + weights.iou * iou
+    return Losses(total, text, bce, dice, iou, true_iou.mean())
+
+
+def _mask_terms(logits: Tensor, masks: Tensor, real: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits, masks in 0..1, real pixels, all (S, h, w) → mean BCE, mean DICE loss, and the IoU of each (S,)."""
+    pixels = F.binary_cross_entropy_with_logits(logits, masks, reduction="none") * real
+    bce = pixels.sum((1, 2)) / real.sum((1, 2))
+    chance = logits.sigmoid() * real
+    # one pixel of slack keeps the ratio defined where neither side has a pixel
+    dice = 1 - (2 * (chance * masks).sum((1, 2)) + 1) / (chance.sum((1, 2)) + masks.sum((1, 2)) + 1)
+    with torch.no_grad():
+        said, meant = (logits > 0) & (real > 0), masks > 0.5
+        iou = (said & meant).sum((1, 2)) / (said | meant).sum((1, 2)).clamp(min=1)
+    return bce.mean(), dice.mean(), iou
+
+
+def _real(batch: Batch) -> Tensor:
+    """(S, h, w) 1 where the canvas holds real pixels of the mask's image."""
+    content = batch.content[batch.seg_image]
+    height, width = batch.masks.shape[-2:]
+    rows, columns = ((torch.arange(n, device=content.device) + 0.5) / n for n in (height, width))
+    return ((rows[None] < content[:, :1])[:, :, None] & (columns[None] < content[:, 1:])[:, None]).float()

@@ -1,0 +1,151 @@
+"""MIRAS (paper, figure 4): see with two encoders, think with a language model, mark pixels with a mask decoder."""
+
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from miras.data.encode import IGNORE
+from miras.errors import BatchError
+from miras.model.alignment import MaskProjector, SemanticAlignment, gather_spans
+from miras.model.configuration import MirasConfig
+from miras.model.language import Language
+from miras.model.pixel import PixelFeatures, PyramidPixelEncoder
+from miras.model.processing import MirasProcessor
+from miras.model.vision import DualVisualEncoder
+from miras.types import Batch, ModelOutput
+
+if TYPE_CHECKING:
+    from miras.model.sam import SamPixelEncoder
+    from miras.model.session import Session
+
+__all__ = ["Miras", "Seen"]
+
+
+@dataclass
+class Seen:
+    """What the encoders keep of some images."""
+
+    tokens: Tensor
+    """(I, G, D) image tokens of the whole grid."""
+    maps: tuple[Tensor, ...]
+    """(I, C, h, w) high-resolution feature maps."""
+
+
+class Miras(PreTrainedModel):
+    """The whole model; its parts arrive built (see `miras.model.build`)."""
+
+    config_class = MirasConfig
+    config: MirasConfig
+    base_model_prefix = "miras"
+    main_input_name = "input_ids"
+
+    def __init__(
+        self,
+        config: MirasConfig,
+        *,
+        vision: DualVisualEncoder,
+        language: Language,
+        mask_projector: MaskProjector,
+        alignment: SemanticAlignment | None,
+        pixel: "PyramidPixelEncoder | SamPixelEncoder",
+        processor: MirasProcessor,
+    ) -> None:
+        super().__init__(config)
+        self.vision, self.language = vision, language
+        self.mask_projector, self.alignment = mask_projector, alignment
+        self.pixel: Any = pixel
+        self.processor = processor
+        self.frozen_stages = 0
+        """Stages of the high-resolution encoder that run without gradient."""
+
+    def forward(self, batch: Batch) -> ModelOutput:
+        """One teacher-forced pass: embed the text, see, think, align, decode."""
+        seen = self.see(batch.low, batch.high, batch.content)
+        embeddings = self.embed(batch.input_ids, seen.tokens, batch.cells, batch.dialogue_image)
+        states = self.language.states(embeddings, batch.attention_mask)  # (B, T, D)
+        logits, labels = self._trained_logits(states, batch.labels)
+        queries = self.queries(states, batch.seg_dialogue, batch.obj_span)  # (S, Q)
+        features = self.pixel.encode(batch.high if batch.pixel is None else batch.pixel, seen.maps)
+        mask_logits, iou = self.mark(queries, features, batch.seg_image)
+        return ModelOutput(logits, labels, mask_logits, iou)
+
+    def see(self, low: Tensor, high: Tensor, content: Tensor) -> Seen:
+        """Views (I, 3, h, w) and content (I, 2) → image tokens and high-resolution maps."""
+        maps = self.vision.high(high, self.frozen_stages) if self.frozen_stages else self.vision.high(high)
+        return Seen(self.vision(low, maps, content), maps)
+
+    def embed(self, ids: Tensor, image_tokens: Tensor, cells: Tensor, dialogue_image: Tensor) -> Tensor:
+        """Ids (B, T) → embeddings (B, T, D), with image tokens on their placeholders.
+
+        Raises BatchError unless each dialogue has one placeholder per real cell of its image.
+        """
+        embeddings = self.language.embed(ids)
+        places = ids == self.processor.encoder.image_id
+        wanted = cells[dialogue_image]  # (B, G)
+        if not torch.equal(places.sum(1), wanted.sum(1)):
+            raise BatchError(
+                f"one placeholder per image token is needed: {wanted.sum(1).tolist()} image tokens, "
+                f"{places.sum(1).tolist()} placeholders"
+            )
+        tokens = image_tokens[dialogue_image][wanted].to(embeddings)
+        return embeddings.masked_scatter(places[..., None], tokens)
+
+    def queries(self, states: Tensor, dialogue: Tensor, span: Tensor, *, bypass: bool = False) -> Tensor:
+        """States (B, T, D), dialogue of each [SEG] (S,), its span (S, 2) → mask queries (S, Q).
+
+        `bypass` skips the alignment, as a control of what it adds.
+        """
+        if not len(dialogue):
+            return states.new_zeros(0, self.config.query_width)
+        shift = 1 if self.config.seg_state == "predicting" else 0
+        around, length = gather_spans(states, dialogue, span - shift)
+        projected = self.mask_projector(around)  # (S, n, Q)
+        seg = projected[torch.arange(len(length), device=length.device), length - 1]
+        if self.alignment is None or bypass:
+            return seg
+        named = span[:, 0] < span[:, 1]
+        return torch.where(named[:, None], self.alignment(seg, projected, length), seg)
+
+    def mark(self, queries: Tensor, features: PixelFeatures, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries (S, Q) and which image each is about (S,) → mask logits (S, h, w), IoU estimates (S,)."""
+        if not len(queries):
+            nothing = features.embedding.sum() * 0 + queries.sum()
+            return nothing + queries.new_zeros(0, 1, 1), nothing + queries.new_zeros(0)
+        return self.pixel.decode(queries, features, image)
+
+    def _trained_logits(self, states: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Only states that predict a trained token meet the vocabulary: (L, V) logits, (L,) labels."""
+        following = labels[:, 1:]
+        trained = following != IGNORE
+        return self.language.logits(states[:, :-1][trained]), following[trained]
+
+    def session(self, image: "str | Path | bytes | np.ndarray[Any, Any]") -> "Session":
+        """A conversation about one image; see `miras.model.session`."""
+        from miras.model.session import Session
+
+        return Session(self, image)
+
+    def load_session(self, folder: str | Path) -> "Session":
+        """A conversation saved with `Session.save`."""
+        from miras.model.session import Session
+
+        return Session.load(self, Path(folder))
+
+    def save_pretrained(self, save_directory: str | PathLike[str], *, frozen: bool = True, **_: Any) -> None:
+        """Write config, processor and weights; `frozen=False` leaves out what comes from pinned sources."""
+        from miras.model.checkpoint import save
+
+        save(self, Path(save_directory), frozen=frozen)
+
+    @classmethod
+    def from_pretrained(cls, name_or_folder: str | PathLike[str], *_: Any, **options: Any) -> "Miras":
+        """A saved model, or the embedded `nano`. Raises CheckpointError for anything that does not match."""
+        from miras.model.checkpoint import load
+
+        return load(name_or_folder, dtype=options.get("dtype"))

@@ -1,0 +1,95 @@
+"""The processor: tokenizer, chat format and views, in Hugging Face's manner."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer as TokenizersTokenizer
+from tokenizers import decoders, models, pre_tokenizers
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from miras import tokens
+from miras.data.collate import Collator, Views
+from miras.data.encode import CHATML, VICUNA, ChatFormat, Encoder
+from miras.errors import CheckpointError
+from miras.model.configuration import MirasConfig
+
+__all__ = ["MirasProcessor", "byte_tokenizer"]
+
+_FORMATS: dict[str, ChatFormat] = {"chatml": CHATML, "vicuna": VICUNA}
+_FILE = "processor_config.json"
+_TEMPLATES = {
+    "chatml": (
+        "{% for message in messages %}{% if loop.index0 %}{{ '\n' }}{% endif %}{{ '<|im_start|>' + message['role'] + "
+        "'\n' + message['content'] + '<|im_end|>' }}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '\n<|im_start|>assistant\n' }}{% endif %}"
+    ),
+    "vicuna": (
+        "{{ '"
+        + VICUNA.start.replace("'", "\\'")
+        + "' }}{% for message in messages %}{% if message['role'] == 'user' %}"
+        "{{ 'USER: ' + message['content'] + ' ASSISTANT: ' }}{% else %}{{ message['content'] + '</s>' }}"
+        "{% endif %}{% endfor %}"
+    ),
+}
+
+
+def byte_tokenizer(chat: ChatFormat) -> PreTrainedTokenizerFast:
+    """A tokenizer with one token per byte, made without any file; for random models in tests."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    words = ["<unk>", "<s>", chat.stop, *(["<|im_start|>"] if "im_start" in chat.user else []), *alphabet]
+    vocabulary = {word: index for index, word in enumerate(words)}
+    tokenizer = TokenizersTokenizer(models.BPE(vocab=vocabulary, merges=[], unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", eos_token=chat.stop)
+    fast.add_special_tokens({"additional_special_tokens": words[1 : len(words) - len(alphabet)]})
+    return fast
+
+
+class MirasProcessor:
+    """Turns images and dialogues into what the model takes."""
+
+    def __init__(self, tokenizer: Any, *, chat: str, views: Views) -> None:
+        self.tokenizer = tokenizer
+        self.chat = chat
+        self.views = views
+        self.tokenizer.chat_template = _TEMPLATES[chat]
+        self.encoder = Encoder(tokenizer, _FORMATS[chat])
+
+    @classmethod
+    def build(cls, config: MirasConfig, tokenizer: Any) -> "MirasProcessor":
+        """A processor whose new tokens stand right behind the language model's own rows.
+
+        Raises CheckpointError when the tokenizer already holds more tokens than the language model has rows.
+        """
+        base = config.language["vocab_size"]
+        if len(tokenizer) > base:
+            raise CheckpointError(f"the tokenizer has {len(tokenizer)} tokens, the language model only {base} rows")
+        filler = [f"<unused{index}>" for index in range(base - len(tokenizer))]
+        if filler:
+            tokenizer.add_special_tokens({"additional_special_tokens": filler}, replace_extra_special_tokens=False)
+        tokenizer.add_special_tokens(
+            {"additional_special_tokens": list(tokens.SPECIAL)}, replace_extra_special_tokens=False
+        )
+        views = Views(config.low["size"], config.high["size"], config.image_grid, config.pixel.get("size"))
+        return cls(tokenizer, chat=config.chat, views=views)
+
+    def collator(self, *, mask_size: int) -> Collator:
+        """Samples → batches for this model; masks are `mask_size` pixels a side."""
+        return Collator(self.encoder, self.views, mask_size=mask_size)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the tokenizer's files and `processor_config.json`."""
+        self.tokenizer.save_pretrained(folder)
+        data = {"processor_class": type(self).__name__, "chat": self.chat, "views": vars(self.views)}
+        (Path(folder) / _FILE).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, **_: Any) -> "MirasProcessor":
+        """Read what `save_pretrained` wrote. Raises CheckpointError when a file is missing."""
+        path = Path(folder) / _FILE
+        if not path.is_file():
+            raise CheckpointError(f"no {_FILE} in {folder}; save the model again with save_pretrained")
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return cls(AutoTokenizer.from_pretrained(folder), chat=data["chat"], views=Views(**data["views"]))

@@ -1,0 +1,48 @@
+"""SAM as the pixel encoder of the full model, through transformers (Kirillov et al. 2023)."""
+
+import torch
+from torch import Tensor, nn
+from transformers.models.sam.modeling_sam import SamMaskDecoder, SamPositionalEmbedding, SamVisionEncoder
+
+from miras.model.pixel import PixelFeatures
+
+__all__ = ["SamPixelEncoder"]
+
+
+class SamPixelEncoder(nn.Module):
+    """SAM's vision encoder and mask decoder, prompted by one query per mask and nothing else."""
+
+    def __init__(
+        self, *, encoder: SamVisionEncoder, decoder: SamMaskDecoder, positions: SamPositionalEmbedding
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.mask_decoder = decoder
+        self.positions = positions
+        self.no_mask = nn.Parameter(torch.zeros(decoder.hidden_size))
+        """SAM's dense prompt for "no mask given"."""
+
+    def encode(self, pixels: Tensor, maps: tuple[Tensor, ...]) -> PixelFeatures:
+        """The canvas at SAM's size (I, 3, 1024, 1024) → features; the other encoder's maps are not needed."""
+        embedding = self.encoder(pixels).last_hidden_state
+        return PixelFeatures(embedding, embedding[:, :0])
+
+    def decode(self, query: Tensor, features: PixelFeatures, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries (S, Q) and which image each is about (S,) → logits (S, h, w) and IoU estimates (S,)."""
+        embedding = features.embedding.index_select(0, image)
+        height, width = embedding.shape[-2:]
+        where = self._where(height, width, embedding)
+        masks, iou, *_ = self.mask_decoder(
+            image_embeddings=embedding,
+            image_positional_embeddings=where.expand(len(query), -1, -1, -1),
+            sparse_prompt_embeddings=query[:, None, None],
+            dense_prompt_embeddings=self.no_mask[None, :, None, None].expand_as(embedding),
+            multimask_output=False,
+        )
+        return masks[:, 0, 0].float(), iou[:, 0, 0].float()
+
+    def _where(self, height: int, width: int, like: Tensor) -> Tensor:
+        """SAM's own encoding of cell centres, (1, Q, height, width)."""
+        rows, columns = ((torch.arange(n, device=like.device) + 0.5) / n for n in (height, width))
+        grid = torch.stack([columns[None].expand(height, -1), rows[:, None].expand(-1, width)], -1)
+        return self.positions(grid.to(like.dtype)).permute(2, 0, 1)[None]

@@ -1,0 +1,125 @@
+"""The dual visual encoder: two backbones, their fusion and the projector into the language model (eq. 4).
+
+Every backbone turns a view of the canvas into feature maps; the fusion lets each low-resolution cell look at the
+high-resolution maps. Since both views are scalings of one canvas, cells correspond by position alone.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import CLIPVisionModel, ConvNextBackbone
+
+from miras.data.images import MEAN, STD
+from miras.model.decoder import sine_positions
+
+__all__ = ["ClipEncoder", "ConvNextEncoder", "DualVisualEncoder", "Fusion", "VisionProjector"]
+
+_CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+_CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+class ClipEncoder(nn.Module):
+    """A CLIP vision tower as a backbone with one map: the patch states of an inner layer."""
+
+    def __init__(self, *, model: CLIPVisionModel, layer: int) -> None:
+        super().__init__()
+        self.model = model
+        self.layer = layer
+        self.channels = (model.config.hidden_size,)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """(I, 3, h, w) canvas view → one map (I, C, h/14, w/14)."""
+        mean, std, clip_mean, clip_std = (
+            torch.tensor(v, device=pixels.device, dtype=pixels.dtype)[:, None, None]
+            for v in (MEAN, STD, _CLIP_MEAN, _CLIP_STD)
+        )
+        states = self.model((pixels * std + mean - clip_mean) / clip_std, output_hidden_states=True).hidden_states
+        patches = states[self.layer][:, 1:]  # the first state is the class token
+        side = int(patches.shape[1] ** 0.5)
+        return (patches.transpose(1, 2).unflatten(2, (side, side)),)
+
+
+class ConvNextEncoder(nn.Module):
+    """A ConvNeXt as a backbone with four maps, at strides 4 to 32."""
+
+    def __init__(self, *, model: ConvNextBackbone) -> None:
+        super().__init__()
+        self.model = model
+        self.channels = tuple(model.config.hidden_sizes)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """(I, 3, h, w) canvas view → maps (I, C, h/s, w/s)."""
+        return tuple(self.model(pixels).feature_maps)
+
+
+class Fusion(nn.Module):
+    """Low-resolution cells attend to high-resolution ones, then a residual MLP (eq. 4).
+
+    `windowed` shows each cell only its own square of `cells` x `cells` high-resolution cells, `global` shows it all
+    of them that hold real pixels. With `residual` the result is added to the low-resolution features through a
+    gate that starts at zero, so that a pretrained projector first sees what it expects.
+    """
+
+    def __init__(self, *, low: int, high: int, windowed: bool, cells: int, residual: bool) -> None:
+        super().__init__()
+        self.windowed, self.cells = windowed, cells
+        self.low_norm, self.high_norm = nn.LayerNorm(low), nn.LayerNorm(high)
+        self.q, self.k, self.v = nn.Linear(low, low), nn.Linear(high, low), nn.Linear(high, low)
+        self.mlp = nn.Sequential(nn.Linear(low, low), nn.GELU(), nn.Linear(low, low))
+        self.gate = nn.Parameter(torch.zeros(low)) if residual else None
+
+    def forward(self, low: Tensor, maps: tuple[Tensor, ...], content: Tensor) -> Tensor:
+        """Low map (I, C, g, g), high maps (I, C', h, w), content (I, 2) → (I, g · g, C)."""
+        grid = low.shape[-1]
+        tokens = low.flatten(2).transpose(1, 2)  # (I, G, C)
+        size = (grid * self.cells, grid * self.cells)
+        high = torch.cat([F.interpolate(x, size, mode="bilinear", align_corners=False) for x in maps], 1)
+        query = self.q(self.low_norm(tokens))
+        if self.windowed:
+            cells = high.unfold(2, self.cells, self.cells).unfold(3, self.cells, self.cells)
+            cells = cells.flatten(4).permute(0, 2, 3, 4, 1).flatten(1, 2)  # (I, G, cells², C')
+            cells = self.high_norm(cells)
+            seen = F.scaled_dot_product_attention(query[:, :, None], self.k(cells), self.v(cells))[:, :, 0]
+        else:
+            cells = self.high_norm(high.flatten(2).transpose(1, 2))  # (I, n, C')
+            real = self._real_cells(content, size[0])[:, None]  # (I, 1, n)
+            seen = F.scaled_dot_product_attention(query, self.k(cells), self.v(cells), attn_mask=real)
+        fused = self.mlp(seen) + seen
+        return fused if self.gate is None else tokens + self.gate * fused
+
+    @staticmethod
+    def _real_cells(content: Tensor, side: int) -> Tensor:
+        """(I, side · side) bool: cells whose corner lies on real pixels; the first always does."""
+        corner = torch.arange(side, device=content.device) / side
+        rows, columns = (corner[None] < content[:, axis, None] for axis in (0, 1))
+        return (rows[:, :, None] & columns[:, None]).flatten(1)
+
+
+class VisionProjector(nn.Sequential):
+    """Visual features (..., C) → embeddings of the language model (..., D), as in LLaVA 1.6."""
+
+    def __init__(self, *, channels: int, width: int) -> None:
+        super().__init__(nn.Linear(channels, width), nn.GELU(), nn.Linear(width, width))
+
+
+class DualVisualEncoder(nn.Module):
+    """Two views of a canvas → image tokens; the high-resolution maps are kept for the pixel encoder."""
+
+    def __init__(
+        self, *, low: nn.Module, high: nn.Module, fusion: Fusion, projector: VisionProjector, positions: bool
+    ) -> None:
+        super().__init__()
+        self.low, self.high, self.fusion, self.projector = low, high, fusion, projector
+        self.positions = positions
+
+    def forward(self, low: Tensor, maps: tuple[Tensor, ...], content: Tensor) -> Tensor:
+        """Low view (I, 3, h, w), maps of the high view, content (I, 2) → image tokens (I, G, D)."""
+        encode: Callable[[Tensor], tuple[Tensor, ...]] = self.low
+        features = encode(low)[-1]
+        fused = self.fusion(features, maps[-3:], content)
+        if self.positions:
+            grid = features.shape[-1]
+            fused = fused + sine_positions(grid, grid, fused.shape[-1], like=fused)
+        return self.projector(fused)

@@ -10,6 +10,7 @@ Axis letters, used in every shape comment of the project::
 """
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
 
@@ -161,8 +162,9 @@ class Batch:
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch with every tensor on the device."""
-        moved: dict[str, Any] = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in vars(self).items()}
-        return Batch(**moved)
+        moved = copy(self)  # not made anew: its checks have passed, and would make a GPU wait
+        vars(moved).update({k: v.to(device) for k, v in vars(self).items() if isinstance(v, Tensor)})
+        return moved
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -10,8 +11,8 @@ from miras.data.encode import IGNORE, Encoder
 from miras.data.images import Canvas
 from miras.data.masks import decode
 from miras.errors import BatchError
-from miras.tokens import spans
-from miras.types import Batch, Sample
+from miras.tokens import Span
+from miras.types import Batch, Dialogue, Sample, Target
 
 __all__ = ["Collator", "Views"]
 
@@ -35,28 +36,28 @@ class Collator:
         self.encoder, self.views, self.mask_size = encoder, views, mask_size
 
     def __call__(self, samples: Sequence[Sample], *, named: Sequence[bool] | None = None) -> Batch:
-        """Samples → Batch; `named` says per sample whether its replies write the names of their targets."""
+        """Samples → Batch; `named` says per sample whether its replies write the names of their targets.
+
+        Raises BatchError when there is no dialogue, or a target has no mask or one of another size than its image.
+        """
+        if not any(sample.dialogues for sample in samples):
+            raise BatchError(f"a batch needs a dialogue, got {len(samples)} samples without any; leave them out")
         canvases = [Canvas(*sample.image.shape[:2]) for sample in samples]
         cells = torch.stack([canvas.cells(self.views.grid) for canvas in canvases])
-        rows, labels, dialogue_image, masks, phrases = [], [], [], [], []
+        rows, labels = list[list[int]](), list[list[int]]()
+        dialogue_image, masks, phrases, found = [], [], [], list[tuple[int, Span]]()
         for index, sample in enumerate(samples):
             for dialogue in sample.dialogues:
                 encoded = self.encoder.dialogue(
                     dialogue, image_tokens=int(cells[index].sum()), named=named is None or named[index]
                 )
+                found += [(len(rows), span) for span in encoded.spans]
                 rows.append(encoded.ids)
                 labels.append(encoded.labels)
                 dialogue_image.append(index)
                 for target in dialogue.targets:
-                    if target.mask is None:
-                        raise BatchError(f"{dialogue.image}: '{target.phrase}' has no mask; leave it out of training")
-                    masks.append(canvases[index].mask_view(decode(target.mask), self.mask_size))
+                    masks.append(canvases[index].mask_view(_mask(target, sample, dialogue), self.mask_size))
                     phrases.append(target.phrase)
-        found = [
-            (row, span)
-            for row, ids in enumerate(rows)
-            for span in spans(ids, obj_id=self.encoder.obj_id, seg_id=self.encoder.seg_id)
-        ]
         if len(found) != len(masks):
             raise BatchError(f"one mask per [SEG] is needed: {len(found)} [SEG] tokens, {len(masks)} masks")
         size = self.mask_size
@@ -77,9 +78,52 @@ class Collator:
             phrases=tuple(phrases),
         )
 
+    def masks_only(self, samples: Sequence[Sample]) -> Batch:
+        """Samples → a Batch for the mask path alone: one row per image and target, no text and no low view."""
+        canvases = [Canvas(*sample.image.shape[:2]) for sample in samples]
+        wanted = [
+            (index, target)
+            for index, sample in enumerate(samples)
+            for dialogue in sample.dialogues
+            for target in dialogue.targets
+            if target.mask is not None
+        ]
+        images, size = len(samples), self.mask_size
+        masks = [canvases[index].mask_view(decode(target.mask), size) for index, target in wanted if target.mask]
+        none = torch.zeros(images, 0, dtype=torch.long)
+        return Batch(
+            low=torch.zeros(images, 3, 0, 0),
+            high=self._views(samples, canvases, self.views.high),
+            pixel=self._views(samples, canvases, self.views.pixel) if self.views.pixel else None,
+            cells=torch.stack([canvas.cells(self.views.grid) for canvas in canvases]),
+            content=torch.tensor([canvas.content for canvas in canvases]),
+            input_ids=none,
+            attention_mask=none,
+            labels=none,
+            dialogue_image=torch.arange(images),
+            seg_dialogue=torch.tensor([index for index, _ in wanted], dtype=torch.long),
+            seg_position=torch.zeros(len(wanted), dtype=torch.long),
+            obj_span=torch.zeros(len(wanted), 2, dtype=torch.long),
+            masks=torch.stack(masks) if masks else torch.zeros(0, size, size),
+            phrases=tuple(target.phrase for _, target in wanted),
+        )
+
     @staticmethod
     def _views(samples: Sequence[Sample], canvases: Sequence[Canvas], size: int) -> Tensor:
         return torch.stack([canvas.view(sample.image, size) for canvas, sample in zip(canvases, samples, strict=True)])
+
+
+def _mask(target: Target, sample: Sample, dialogue: Dialogue) -> np.ndarray:
+    """(H, W) bool mask of a target, of its image's size."""
+    if target.mask is None:
+        raise BatchError(f"{dialogue.image}: '{target.phrase}' has no mask; leave it out of training")
+    expected, got = sample.image.shape[:2], tuple(target.mask["size"])
+    if got != expected:
+        raise BatchError(
+            f"{dialogue.image}: the mask of '{target.phrase}' should be {expected} like its image, got {got}; "
+            "scale it first"
+        )
+    return decode(target.mask)
 
 
 def _pad(rows: Sequence[Sequence[int]], value: int) -> Tensor:

@@ -1,6 +1,11 @@
 """Dialogues → token ids and labels. Training and sessions write every turn with the same pieces, so the ids of a
-conversation are the same whether it was read from a file or spoken turn by turn."""
+conversation are the same whether it was read from a file or spoken turn by turn.
 
+Control tokens come from the chat format, and `[OBJ]` and `[SEG]` from answers; written anywhere else they are
+letters like any others, so no text can end a turn, ask for a mask or stand for an image.
+"""
+
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -17,8 +22,8 @@ IGNORE = -100
 class Tokenizer(Protocol):
     """What is needed of a Hugging Face tokenizer."""
 
-    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
-        """The ids of a text."""
+    def encode(self, text: str, *, add_special_tokens: bool, split_special_tokens: bool = ...) -> list[int]:
+        """The ids of a text; with `split_special_tokens` the names of special tokens are read as letters."""
 
     def decode(self, token_ids: list[int], **kwargs: Any) -> str:
         """The text of some ids."""
@@ -52,6 +57,11 @@ class Encoded:
 
     ids: list[int]
     labels: list[int]
+    spans: tuple[tokens.Span, ...] = ()
+    """Where each answer's `[OBJ]…[SEG]`s stand; none reaches over the end of its answer."""
+
+
+_TARGET = re.compile("|".join(f"({re.escape(token)})" for token in (tokens.OBJ, tokens.SEG)))
 
 
 class Encoder:
@@ -61,42 +71,52 @@ class Encoder:
         self.tokenizer = tokenizer
         self.chat = chat
         self.obj_id, self.seg_id, self.image_id = (tokenizer.convert_tokens_to_ids(t) for t in tokens.SPECIAL)
+        self.special_ids = (self.obj_id, self.seg_id, self.image_id)
         self.stop_id = tokenizer.convert_tokens_to_ids(chat.stop)
 
     def text(self, text: str) -> list[int]:
-        """The ids of a piece of text, alone."""
+        """The ids of a piece of the chat format, alone; the control tokens in it are read as such."""
         return self.tokenizer.encode(text, add_special_tokens=False) if text else []
 
-    def question(self, text: str, *, image_tokens: int) -> list[int]:
-        """The ids from the end of the last turn to the start of the answer; the first turn holds the image."""
+    def words(self, text: str) -> list[int]:
+        """The ids of somebody's words, alone; whatever they spell, they hold no control token."""
+        return self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True) if text else []
+
+    def question(self, text: str, *, image_tokens: int | None) -> list[int]:
+        """The ids from the end of the last turn to the start of the answer.
+
+        The first turn holds the image, in `image_tokens` tokens; a later one has None.
+        """
         image = [self.image_id] * image_tokens + self.text("\n") if image_tokens else []
-        begin = self.text(self.chat.start) if image_tokens else self.text(self.chat.after)
-        words = self.text(_without_special(text))
+        begin = self.text(self.chat.after if image_tokens is None else self.chat.start)
+        words = self.words(tokens.strip(text).strip())
         return begin + self.text(self.chat.user) + image + words + self.text(self.chat.assistant)
 
     def answer(self, text: str) -> list[int]:
         """The ids of an answer and the token that ends it."""
-        return [*self.text(text), self.stop_id]
+        marks, ids = {tokens.OBJ: self.obj_id, tokens.SEG: self.seg_id}, list[int]()
+        for piece in filter(None, _TARGET.split(text)):
+            ids += [marks[piece]] if piece in marks else self.words(piece)
+        return [*ids, self.stop_id]
 
     def dialogue(self, dialogue: Dialogue, *, image_tokens: int, named: bool = True) -> Encoded:
         """A whole dialogue; `named=False` leaves the names out of `[OBJ]{name}[SEG]`."""
         ids: list[int] = []
         labels: list[int] = []
+        spans: list[tokens.Span] = []
         for index in range(0, len(dialogue.turns), 2):
             question, answer = dialogue.turns[index : index + 2]
-            asked = self.question(question.text, image_tokens=0 if index else image_tokens)
+            asked = self.question(question.text, image_tokens=None if index else image_tokens)
             said = self.answer(answer.text if named else tokens.bare(answer.text))
+            first = len(ids) + len(asked)
+            found = tokens.spans(said, obj_id=self.obj_id, seg_id=self.seg_id)
+            spans += [tokens.Span(span.start + first, span.end + first) for span in found]
             ids += asked + said
             labels += [IGNORE] * len(asked) + (said if answer.trained else [IGNORE] * len(said))
-        return Encoded(ids, labels)
+        return Encoded(ids, labels, tuple(spans))
 
     def decode(self, ids: Sequence[int]) -> str:
         """Ids → text with the special tokens `[OBJ]` and `[SEG]` kept and the stop token left out."""
         return self.tokenizer.decode(
             [i for i in ids if i != self.stop_id], skip_special_tokens=False, clean_up_tokenization_spaces=False
         )
-
-
-def _without_special(text: str) -> str:
-    """A user's words cannot ask for masks or images by writing the special tokens."""
-    return tokens.strip(text)

@@ -1,23 +1,16 @@
-"""Configuration → modules. Configuration stops here: the modules take plain arguments."""
+"""Configuration → modules. Configuration stops here: the modules take plain arguments.
 
-from collections.abc import Callable
-from typing import Any
+What only some models have (CLIP, ConvNeXt, SAM, LoRA) is imported where it is built, to keep nano small.
+"""
+
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, TypeVar
 
 import torch
-from peft import LoraConfig, inject_adapter_in_model
 from torch import nn
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    CLIPVisionConfig,
-    CLIPVisionModel,
-    ConvNextBackbone,
-    ConvNextConfig,
-    PreTrainedModel,
-    SamMaskDecoderConfig,
-    SamVisionConfig,
-)
-from transformers.models.sam.modeling_sam import SamMaskDecoder, SamPositionalEmbedding, SamVisionEncoder
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers.initialization import no_init_weights
 
 from miras import tokens
 from miras.data.encode import CHATML, VICUNA
@@ -34,17 +27,24 @@ from miras.model.processing import MirasProcessor, byte_tokenizer
 from miras.model.sam import SamPixelEncoder
 from miras.model.vision import ClipEncoder, ConvNextEncoder, DualVisualEncoder, Fusion, VisionProjector
 
-__all__ = ["MEANINGS", "build", "build_processor"]
-
-MEANINGS = {tokens.OBJ: " object", tokens.SEG: " segmentation mask", tokens.IMAGE: " image"}
-"""Words whose embeddings the new tokens start from."""
+__all__ = ["build", "build_lm", "build_processor"]
 
 
-def build(config: MirasConfig, processor: MirasProcessor) -> Miras:
-    """A model with random weights; its new tokens and LoRA are in place."""
-    lm = build_lm(config)
+_Module = TypeVar("_Module", bound=nn.Module)
+
+
+def build(config: MirasConfig, processor: MirasProcessor, *, unset: Collection[str] = ()) -> Miras:
+    """A model with random weights; its new tokens and LoRA are in place.
+
+    The parts in `unset` (language, low, high) are left without values, for weights that are loaded next.
+    """
+    with _values("language" in unset):
+        lm = build_lm(config)
     width = lm.config.hidden_size
-    low, high = (_ENCODERS[_kind(part, _ENCODERS)](_rest(part)) for part in (config.low, config.high))
+    with _values("low" in unset):
+        low = _ENCODERS[_kind(config.low, _ENCODERS)](_rest(config.low))
+    with _values("high" in unset):
+        high = _ENCODERS[_kind(config.high, _ENCODERS)](_rest(config.high))
     fused = _last_three(high.channels)
     fusion = Fusion(
         low=low.channels[-1], high=sum(fused), windowed=config.fusion == "windowed",
@@ -56,7 +56,7 @@ def build(config: MirasConfig, processor: MirasProcessor) -> Miras:
     )
     language = Language(lm=_with_lora(lm, config.lora), new_tokens=len(tokens.SPECIAL))
     if not _on_meta(lm):
-        language.set_rows([processor.encoder.text(MEANINGS[token]) for token in tokens.SPECIAL])
+        language.set_rows(processor.meanings())
     return Miras(
         config,
         vision=DualVisualEncoder(
@@ -73,8 +73,6 @@ def build(config: MirasConfig, processor: MirasProcessor) -> Miras:
 def build_processor(config: MirasConfig) -> MirasProcessor:
     """The processor of a fresh model: the pinned language model's tokenizer, or bytes where none is pinned."""
     if config.sources.get("language"):
-        from transformers import AutoTokenizer
-
         return MirasProcessor.build(config, AutoTokenizer.from_pretrained(pretrained.smollm2()))
     return MirasProcessor.build(config, byte_tokenizer({"chatml": CHATML, "vicuna": VICUNA}[config.chat]))
 
@@ -90,11 +88,17 @@ def build_lm(config: MirasConfig) -> PreTrainedModel:
 def _with_lora(lm: PreTrainedModel, lora: dict[str, Any]) -> PreTrainedModel:
     if not lora:
         return lm
+    from peft import LoraConfig, inject_adapter_in_model
+
     settings = LoraConfig(
         r=lora["r"], lora_alpha=lora["alpha"], lora_dropout=lora["dropout"], target_modules=list(lora["targets"])
     )
     inject_adapter_in_model(settings, lm)
     return lm
+
+
+def _values(unset: bool) -> AbstractContextManager[None]:
+    return no_init_weights() if unset else nullcontext()
 
 
 def _kind(part: dict[str, Any], known: dict[str, Any]) -> str:
@@ -112,27 +116,38 @@ def _last_three(channels: tuple[int, ...]) -> tuple[int, ...]:
     return channels[-3:]
 
 
+def _channels_last(module: _Module) -> _Module:
+    """The memory order in which convolutions are fastest."""
+    cast: Any = module  # torch's own types do not know this argument
+    cast.to(memory_format=torch.channels_last)
+    return module
+
+
 def _on_meta(module: nn.Module) -> bool:
     return next(module.parameters()).device == torch.device("meta")
 
 
 def _efficientnet(part: dict[str, Any]) -> Any:
-    return EfficientNetLite(width=part["width"], depth=part["depth"]).to(memory_format=torch.channels_last)
+    return _channels_last(EfficientNetLite(width=part["width"], depth=part["depth"]))
 
 
 def _clip(part: dict[str, Any]) -> Any:
+    from transformers import CLIPVisionConfig, CLIPVisionModel
+
     options = {key: value for key, value in part.items() if key not in ("size", "layer")}
     return ClipEncoder(model=CLIPVisionModel(CLIPVisionConfig(image_size=part["size"], **options)), layer=part["layer"])
 
 
 def _convnext(part: dict[str, Any]) -> Any:
+    from transformers import ConvNextBackbone, ConvNextConfig
+
     stages = ["stage1", "stage2", "stage3", "stage4"]
-    options = {key: value for key, value in part.items() if key != "size"}
-    return ConvNextEncoder(model=ConvNextBackbone(ConvNextConfig(out_features=stages, **options)))
+    options: dict[str, Any] = {key: value for key, value in part.items() if key != "size"}
+    return ConvNextEncoder(model=ConvNextBackbone(ConvNextConfig(**options | {"out_features": stages})))
 
 
 def _pyramid(part: dict[str, Any], config: MirasConfig, channels: tuple[int, ...]) -> PyramidPixelEncoder:
-    return PyramidPixelEncoder(
+    encoder = PyramidPixelEncoder(
         pyramid=Pyramid(
             channels=channels, width=part["width"], query_width=config.query_width,
             fine_width=part["fine_width"], depth=part["context"],
@@ -141,10 +156,14 @@ def _pyramid(part: dict[str, Any], config: MirasConfig, channels: tuple[int, ...
             query_width=config.query_width, width=part["decoder_width"], fine_width=part["fine_width"],
             heads=part["heads"], depth=part["depth"],
         ),
-    ).to(memory_format=torch.channels_last)  # fmt: skip
+    )  # fmt: skip
+    return _channels_last(encoder)
 
 
 def _sam(part: dict[str, Any], config: MirasConfig, channels: tuple[int, ...]) -> SamPixelEncoder:
+    from transformers import SamMaskDecoderConfig, SamVisionConfig
+    from transformers.models.sam.modeling_sam import SamMaskDecoder, SamPositionalEmbedding, SamVisionEncoder
+
     options = {key: value for key, value in part.items() if key != "size"}
     vision = SamVisionConfig(image_size=part["size"], output_channels=config.query_width, **options)
     vision._attn_implementation = "sdpa"

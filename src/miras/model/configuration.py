@@ -7,6 +7,7 @@ from typing import Any, Literal
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
+from miras.data.collate import Views
 from miras.errors import ConfigError
 
 __all__ = ["MirasConfig", "preset"]
@@ -59,6 +60,19 @@ class MirasConfig(PreTrainedConfig):
         super().__post_init__(**kwargs)
         if self.high and self.high["size"] % 32:
             raise ConfigError(f"high.size must be a multiple of 32 px, got {self.high['size']}; choose 448 or 512")
+        if self.low and (cells := self.low["size"] / self.low.get("patch_size", 32)) != self.image_grid:
+            raise ConfigError(
+                f"image_grid must be the cells per side of the low-resolution map, {cells:g}, got {self.image_grid}; "
+                "change it or low.size"
+            )
+        if self.max_context > (most := self.language.get("max_position_embeddings", self.max_context)):
+            raise ConfigError(
+                f"max_context must be at most the language model's {most} positions, got {self.max_context}; lower it"
+            )
+
+    def views(self) -> Views:
+        """The views of the canvas that the model looks at."""
+        return Views(self.low["size"], self.high["size"], self.image_grid, self.pixel.get("size"))
 
 
 _TINY: dict[str, Any] = {

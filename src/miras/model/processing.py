@@ -12,11 +12,13 @@ from miras import tokens
 from miras.data.collate import Collator, Views
 from miras.data.encode import CHATML, VICUNA, ChatFormat, Encoder
 from miras.errors import CheckpointError
+from miras.model import pretrained
 from miras.model.configuration import MirasConfig
 
 __all__ = ["MirasProcessor", "byte_tokenizer"]
 
 _FORMATS: dict[str, ChatFormat] = {"chatml": CHATML, "vicuna": VICUNA}
+_MEANINGS = {tokens.OBJ: " object", tokens.SEG: " segmentation mask", tokens.IMAGE: " image"}
 _FILE = "processor_config.json"
 _TEMPLATES = {
     "chatml": (
@@ -57,6 +59,10 @@ class MirasProcessor:
         self.tokenizer.chat_template = _TEMPLATES[chat]
         self.encoder = Encoder(tokenizer, _FORMATS[chat])
 
+    def meanings(self) -> list[list[int]]:
+        """For each new token, the ids of words that its embedding starts from."""
+        return [self.encoder.text(_MEANINGS[token]) for token in tokens.SPECIAL]
+
     @classmethod
     def build(cls, config: MirasConfig, tokenizer: Any) -> "MirasProcessor":
         """A processor whose new tokens stand right behind the language model's own rows.
@@ -72,8 +78,7 @@ class MirasProcessor:
         tokenizer.add_special_tokens(
             {"additional_special_tokens": list(tokens.SPECIAL)}, replace_extra_special_tokens=False
         )
-        views = Views(config.low["size"], config.high["size"], config.image_grid, config.pixel.get("size"))
-        return cls(tokenizer, chat=config.chat, views=views)
+        return cls(tokenizer, chat=config.chat, views=config.views())
 
     def collator(self, *, mask_size: int) -> Collator:
         """Samples → batches for this model; masks are `mask_size` pixels a side."""
@@ -87,9 +92,25 @@ class MirasProcessor:
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, **_: Any) -> "MirasProcessor":
-        """Read what `save_pretrained` wrote. Raises CheckpointError when a file is missing."""
+        """Read what `save_pretrained` wrote, or build it where the folder pins its language model.
+
+        Raises CheckpointError when a file is missing or broken.
+        """
         path = Path(folder) / _FILE
         if not path.is_file():
-            raise CheckpointError(f"no {_FILE} in {folder}; save the model again with save_pretrained")
-        data = json.loads(path.read_text(encoding="utf-8"))
-        return cls(AutoTokenizer.from_pretrained(folder), chat=data["chat"], views=Views(**data["views"]))
+            return cls._pinned(Path(folder))
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            views, tokenizer = Views(**data["views"]), AutoTokenizer.from_pretrained(folder)
+            return cls(tokenizer, chat=data["chat"], views=views)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(f"the processor in {folder} cannot be read ({error}); save it again") from error
+
+    @classmethod
+    def _pinned(cls, folder: Path) -> "MirasProcessor":
+        """The processor of a folder that holds only what was trained."""
+        if (folder / "config.json").is_file():
+            config = MirasConfig.from_pretrained(folder)
+            if config.sources.get("language"):
+                return cls.build(config, AutoTokenizer.from_pretrained(pretrained.smollm2()))
+        raise CheckpointError(f"no {_FILE} in {folder}; save the model again with save_pretrained")

@@ -1,10 +1,14 @@
 """SAM as the pixel encoder of the full model, through transformers (Kirillov et al. 2023)."""
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
-from transformers.models.sam.modeling_sam import SamMaskDecoder, SamPositionalEmbedding, SamVisionEncoder
 
 from miras.model.pixel import PixelFeatures
+
+if TYPE_CHECKING:
+    from transformers.models.sam.modeling_sam import SamMaskDecoder, SamPositionalEmbedding, SamVisionEncoder
 
 __all__ = ["SamPixelEncoder"]
 
@@ -13,7 +17,7 @@ class SamPixelEncoder(nn.Module):
     """SAM's vision encoder and mask decoder, prompted by one query per mask and nothing else."""
 
     def __init__(
-        self, *, encoder: SamVisionEncoder, decoder: SamMaskDecoder, positions: SamPositionalEmbedding
+        self, *, encoder: "SamVisionEncoder", decoder: "SamMaskDecoder", positions: "SamPositionalEmbedding"
     ) -> None:
         super().__init__()
         self.encoder = encoder

@@ -7,7 +7,7 @@ appears, and the keys and values of past turns are kept; whatever they do not co
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,82 +17,21 @@ from PIL import Image
 from torch import Tensor
 
 from miras import tokens
-from miras.data.images import Canvas, load_image
-from miras.data.masks import decode, encode
-from miras.errors import ContextFull, EmptyQuestion, QuestionTooLong, SessionError
+from miras.data.images import load_image
+from miras.errors import ContextFull, EmptyQuestion, MirasError, QuestionTooLong, SessionError
+from miras.model.folders import made_beside
 from miras.model.generation import KeyValues, Row, generate
-from miras.model.miras import Miras, Seen
-from miras.model.pixel import PixelFeatures
+from miras.model.memory import Memory
+from miras.model.miras import Miras
+from miras.model.replies import Reply, Segment
 from miras.types import Turn
 
-__all__ = ["Reply", "Segment", "Session", "ask_many"]
+__all__ = ["ANSWER_LIMIT", "Session", "ask_many"]
 
 ANSWER_LIMIT = 96
 """Tokens after which an answer is cut, and said to be."""
 
-
-@dataclass(frozen=True)
-class Segment:
-    """One thing that a reply marks."""
-
-    phrase: str
-    """Its name as the model wrote it; empty where it wrote a bare [SEG]."""
-    mask: np.ndarray
-    """(H, W) bool in original pixels."""
-    score: float
-    """The mask decoder's estimate of the mask's IoU, 0..1."""
-    logits: Tensor | None = field(default=None, repr=False, compare=False)
-    """(h, w) mask logits in the frame of the canvas; None where the session was read from disk."""
-
-
-@dataclass(frozen=True)
-class Reply:
-    """One answer."""
-
-    text: str
-    """As the model wrote it, `[OBJ]` and `[SEG]` included."""
-    targets: tuple[Segment, ...] = ()
-    seconds: float = 0.0
-    cut: bool = False
-    """Whether the answer reached its limit before the model ended it."""
-
-    @property
-    def plain(self) -> str:
-        """The text as a person reads it."""
-        return tokens.strip(self.text)
-
-
-class _Memory:
-    """What is computed of an image, once, however many sessions talk about it."""
-
-    def __init__(self, model: Miras, image: np.ndarray) -> None:
-        self.model, self.image = model, image
-        self.canvas = Canvas(*image.shape[:2])
-        self._seen: Seen | None = None
-        self._features: PixelFeatures | None = None
-
-    @property
-    def cells(self) -> Tensor:
-        return self.canvas.cells(self.model.config.image_grid)
-
-    def view(self, size: int) -> Tensor:
-        like = self.model.mask_projector.mean
-        return self.canvas.view(self.image, size)[None].to(like)
-
-    def seen(self) -> Seen:
-        if self._seen is None:
-            views = self.model.processor.views
-            high = self.view(views.high).contiguous(memory_format=torch.channels_last)
-            low = self.view(views.low).contiguous(memory_format=torch.channels_last)
-            self._seen = self.model.see(low, high, torch.tensor([self.canvas.content]).to(low))
-        return self._seen
-
-    def features(self) -> PixelFeatures:
-        if self._features is None:
-            size = self.model.processor.views.pixel
-            pixels = self.view(size) if size else torch.empty(0)
-            self._features = self.model.pixel.encode(pixels, self.seen().maps)
-        return self._features
+_FILES = ("image.png", "session.json")
 
 
 class Session:
@@ -100,7 +39,7 @@ class Session:
 
     def __init__(self, model: Miras, image: "str | Path | bytes | np.ndarray[Any, Any]") -> None:
         self.model = model
-        self._memory = _Memory(model, load_image(image))
+        self._memory = Memory(model, load_image(image))
         self._ids: list[int] = []
         self._starts: list[int] = []
         self._past: KeyValues | None = None
@@ -121,21 +60,22 @@ class Session:
     def stream(self, question: str, *, limit: int = ANSWER_LIMIT) -> Iterator[str | Reply]:
         """Pieces of the answer as a person reads it, as they come, and at last the Reply.
 
-        Closing the iterator early leaves the session as it was.
+        The pieces together are `Reply.plain`. Closing the iterator early leaves the session as it was.
         """
-        row, asked, started = self._row(question, limit), self._asked(question), time.perf_counter()
+        started, asked = time.perf_counter(), self._ask(question, limit)
         encoder, told = self.model.processor.encoder, ""
-        for _ in generate(self.model.language, [row], stop_id=encoder.stop_id, limit=limit):
-            plain = tokens.strip(encoder.decode(row.ids))
+        for _ in _generate([asked], limit):
+            plain = tokens.strip(encoder.decode(asked.row.ids))
             if len(plain) > len(told) and not plain.endswith("\N{REPLACEMENT CHARACTER}"):
                 yield plain[len(told) :]
                 told = plain
-        yield _finish([self], [question], [asked], [row], started)[0]
+        if rest := tokens.strip(encoder.decode(asked.row.ids))[len(told) :]:  # a character cut off half-way
+            yield rest
+        yield _finish([asked], started)[0]
 
     def force(self, question: str, answer: str) -> None:
         """Add a turn with a given answer, as the model's own; nothing is computed until the next question."""
-        asked = self._asked(question)
-        self._record(question, Reply(answer), asked, self.model.processor.encoder.answer(answer)[:-1])
+        self._record(question, Reply(answer), self._asked(question), self.model.processor.encoder.answer(answer)[:-1])
 
     def undo(self) -> None:
         """Take back the last question and answer. Raises SessionError when there is none."""
@@ -156,62 +96,80 @@ class Session:
 
     def save(self, folder: str | Path) -> None:
         """Write the image, the token ids, turns and masks into a folder; keys and values are recomputed on load."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(self.image).save(folder / "image.png")
         data = {
             "ids": self._ids,
             "starts": self._starts,
             "turns": [{"role": turn.role, "text": turn.text} for turn in self.turns],
-            "replies": [_to_json(reply) for reply in self.replies],
+            "replies": [reply.to_json() for reply in self.replies],
         }
-        beside = folder / "session.json.part"
-        beside.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-        beside.replace(folder / "session.json")
+        with made_beside(Path(folder), replacing=_FILES) as place:
+            Image.fromarray(self.image).save(place / "image.png")
+            (place / "session.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, model: Miras, folder: Path) -> "Session":
-        """Read what `save` wrote. Raises SessionError when the folder does not hold a session."""
+        """Read what `save` wrote. Raises SessionError when the folder does not hold a session of such a model."""
         try:
             data = json.loads((folder / "session.json").read_text(encoding="utf-8"))
             session = cls(model, folder / "image.png")
-            session._ids, session._starts = list(data["ids"]), list(data["starts"])
+            session._ids, session._starts = [int(i) for i in data["ids"]], [int(i) for i in data["starts"]]
             session.turns = tuple(Turn(turn["role"], turn["text"]) for turn in data["turns"])
-            session.replies = tuple(_from_json(reply) for reply in data["replies"])
-        except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
+            session.replies = tuple(Reply.from_json(reply) for reply in data["replies"])
+        except (OSError, ValueError, KeyError, TypeError, MirasError) as error:
             raise SessionError(
                 f"{folder} does not hold a saved session ({error}); give a folder written by save"
             ) from error
+        session._check(folder)
         return session
 
-    def _asked(self, question: str) -> list[int]:
-        if not question.strip():
-            raise EmptyQuestion("a question needs words, got an empty one; type what you want to know or see marked")
-        image_tokens = 0 if self._ids else int(self._memory.cells.sum())
-        return self.model.processor.encoder.question(question.strip(), image_tokens=image_tokens)
-
-    def _row(self, question: str, limit: int) -> Row:
-        """What is to be fed before the answer. Raises when it does not fit the context."""
-        asked, context = self._asked(question), self.model.config.max_context
-        if len(asked) + limit > context:
-            raise QuestionTooLong(
-                f"the question takes {len(asked)} tokens with its image, {context - limit} fit; say it in fewer words"
+    def _check(self, folder: Path) -> None:
+        """Raise SessionError unless ids, turns and image belong together and to this model."""
+        encoder, turns = self.model.processor.encoder, len(self._starts)
+        if len(self.turns) != 2 * turns or len(self.replies) != turns or self._starts != sorted(set(self._starts)):
+            raise SessionError(
+                f"{folder} should hold {2 * turns} turns and {turns} replies, got {len(self.turns)} and "
+                f"{len(self.replies)}; its session.json was changed"
             )
-        if (used := len(self._ids) + len(asked)) + limit > context:
+        size = self.model.language.base_size + len(tokens.SPECIAL)
+        expected = int(self._memory.cells.sum())
+        images = self._ids.count(encoder.image_id)
+        if any(not 0 <= i < size for i in self._ids) or images != (expected if self._ids else 0):
+            raise SessionError(
+                f"{folder} should hold ids below {size} and {expected} image tokens, got {images} image tokens and ids "
+                f"up to {max(self._ids, default=0)}; load it with the model that it was saved with"
+            )
+
+    def _asked(self, question: str) -> list[int]:
+        if not tokens.strip(question).strip():
+            raise EmptyQuestion("a question needs words, got an empty one; type what you want to know or see marked")
+        image_tokens = None if self._ids else int(self._memory.cells.sum())
+        return self.model.processor.encoder.question(question, image_tokens=image_tokens)
+
+    @torch.inference_mode()
+    def _ask(self, question: str, limit: int) -> "_Asked":
+        """What is to be fed before the answer. Raises when it does not fit the context."""
+        ids, context = self._asked(question), self.model.config.max_context
+        if len(ids) + limit > context:
+            raise QuestionTooLong(
+                f"the question takes {len(ids)} tokens with its image, {context - limit} fit; say it in fewer words"
+            )
+        if (used := len(self._ids) + len(ids)) + limit > context:
             raise ContextFull(
-                f"the conversation would take {used} tokens, {context - limit} fit; undo some turns or start a new session"
+                f"the conversation would take {used} tokens, {context - limit} fit; undo some turns or start a new one"
             )
         known = self._past[0][0].shape[2] if self._past else 0
-        ids = torch.tensor([(self._ids + asked)[known:]])
-        image = self.model.processor.encoder.image_id
-        language = self.model.language
-        embeddings = language.embed(ids.to(language.rows.device))
-        if not known:
-            seen = self._memory.seen()
-            tokens_ = seen.tokens[:, self._memory.cells.to(seen.tokens.device)]
-            places = (ids == image).to(embeddings.device)
-            embeddings = embeddings.masked_scatter(places[..., None], tokens_.to(embeddings))
-        return Row(embeddings[0], self._past)
+        embeddings = self._embed((self._ids + ids)[known:])
+        return _Asked(self, question, ids, Row(embeddings, self._past), len(self._starts))
+
+    def _embed(self, ids: Sequence[int]) -> Tensor:
+        """(n, D), image tokens on their placeholders."""
+        language, image_id = self.model.language, self.model.processor.encoder.image_id
+        told = torch.tensor([ids], device=language.rows.device)
+        embeddings = language.embed(told)
+        if image_id in ids:
+            seen = self._memory.seen().tokens[:, self._memory.cells.to(told.device)]
+            embeddings = embeddings.masked_scatter((told == image_id)[..., None], seen.to(embeddings))
+        return embeddings[0]
 
     def _record(self, question: str, reply: Reply, asked: list[int], answered: list[int]) -> None:
         self._starts.append(len(self._ids))
@@ -220,36 +178,53 @@ class Session:
         self.replies = (*self.replies, reply)
 
 
+@dataclass
+class _Asked:
+    """A question under way."""
+
+    session: Session
+    question: str
+    ids: list[int]
+    """Of the question, with what stands around it."""
+    row: Row
+    turn: int
+    """Questions that the session had been asked before."""
+
+
 @torch.inference_mode()
 def ask_many(sessions: Sequence[Session], questions: Sequence[str], *, limit: int = ANSWER_LIMIT) -> list[Reply]:
     """Answer one question in each of several sessions of one model, in one batch; same answers as one by one."""
-    if not sessions:
-        return []
+    if len({id(session) for session in sessions}) < len(sessions) or len({id(s.model) for s in sessions}) > 1:
+        raise SessionError("a batch is of different sessions of one model, got one twice or two models; ask in turn")
     started = time.perf_counter()
-    rows = [session._row(question, limit) for session, question in zip(sessions, questions, strict=True)]
-    asked = [session._asked(question) for session, question in zip(sessions, questions, strict=True)]
-    encoder = sessions[0].model.processor.encoder
-    for _ in generate(sessions[0].model.language, rows, stop_id=encoder.stop_id, limit=limit):
+    asked = [session._ask(question, limit) for session, question in zip(sessions, questions, strict=True)]
+    for _ in _generate(asked, limit):
         pass
-    return _finish(sessions, questions, asked, rows, started)
+    return _finish(asked, started)
+
+
+def _generate(asked: Sequence[_Asked], limit: int) -> Iterator[Any]:
+    """Decode the answers; an answer never holds an image, since it could not be shown one."""
+    if not asked:
+        return iter(())
+    model = asked[0].session.model
+    encoder, rows = model.processor.encoder, [each.row for each in asked]
+    return generate(model.language, rows, stop_id=encoder.stop_id, limit=limit, never=[encoder.image_id])
 
 
 @torch.inference_mode()
-def _finish(
-    sessions: Sequence[Session],
-    questions: Sequence[str],
-    asked: Sequence[list[int]],
-    rows: Sequence[Row],
-    started: float,
-) -> list[Reply]:
+def _finish(asked: Sequence[_Asked], started: float) -> list[Reply]:
     """Mark what the answers ask for, and write the turns down."""
-    encoder = sessions[0].model.processor.encoder
-    segments = [_segments(session, row) for session, row in zip(sessions, rows, strict=True)]
+    for each in asked:
+        if len(each.session._starts) != each.turn:
+            raise SessionError("the session went on while this answer was still being written; ask again")
+    segments = [_segments(each.session, each.row) for each in asked]
     seconds = time.perf_counter() - started
     replies = []
-    for session, question, ids, row, marked in zip(sessions, questions, asked, rows, segments, strict=True):
-        reply = Reply(encoder.decode(row.ids), marked, seconds, not row.stopped)
-        session._record(question, reply, ids, row.ids)
+    for each, marked in zip(asked, segments, strict=True):
+        session, row = each.session, each.row
+        reply = Reply(session.model.processor.encoder.decode(row.ids), marked, seconds, not row.stopped)
+        session._record(each.question, reply, each.ids, row.ids)
         session._past = row.past
         replies.append(reply)
     return replies
@@ -272,13 +247,3 @@ def _segments(session: Session, row: Row) -> tuple[Segment, ...]:
         Segment(name, mask, float(score), logit)
         for name, mask, score, logit in zip(names, masks, scores, logits, strict=True)
     )
-
-
-def _to_json(reply: Reply) -> dict[str, Any]:
-    targets = [{"phrase": t.phrase, "score": t.score, "mask": encode(t.mask)} for t in reply.targets]
-    return {"text": reply.text, "seconds": reply.seconds, "cut": reply.cut, "targets": targets}
-
-
-def _from_json(data: dict[str, Any]) -> Reply:
-    targets = tuple(Segment(t["phrase"], decode(t["mask"]), t["score"]) for t in data["targets"])
-    return Reply(data["text"], targets, data["seconds"], data["cut"])

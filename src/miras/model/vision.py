@@ -5,14 +5,17 @@ high-resolution maps. Since both views are scalings of one canvas, cells corresp
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import CLIPVisionModel, ConvNextBackbone
 
 from miras.data.images import MEAN, STD
 from miras.model.decoder import sine_positions
+
+if TYPE_CHECKING:
+    from transformers import CLIPVisionModel, ConvNextBackbone
 
 __all__ = ["ClipEncoder", "ConvNextEncoder", "DualVisualEncoder", "Fusion", "VisionProjector"]
 
@@ -23,7 +26,7 @@ _CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 class ClipEncoder(nn.Module):
     """A CLIP vision tower as a backbone with one map: the patch states of an inner layer."""
 
-    def __init__(self, *, model: CLIPVisionModel, layer: int) -> None:
+    def __init__(self, *, model: "CLIPVisionModel", layer: int) -> None:
         super().__init__()
         self.model = model
         self.layer = layer
@@ -44,10 +47,10 @@ class ClipEncoder(nn.Module):
 class ConvNextEncoder(nn.Module):
     """A ConvNeXt as a backbone with four maps, at strides 4 to 32."""
 
-    def __init__(self, *, model: ConvNextBackbone) -> None:
+    def __init__(self, *, model: "ConvNextBackbone") -> None:
         super().__init__()
         self.model = model
-        self.channels = tuple(model.config.hidden_sizes)
+        self.channels = tuple(model.config.hidden_sizes or ())
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
         """(I, 3, h, w) canvas view → maps (I, C, h/s, w/s)."""
@@ -58,8 +61,8 @@ class Fusion(nn.Module):
     """Low-resolution cells attend to high-resolution ones, then a residual MLP (eq. 4).
 
     `windowed` shows each cell only its own square of `cells` x `cells` high-resolution cells, `global` shows it all
-    of them that hold real pixels. With `residual` the result is added to the low-resolution features through a
-    gate that starts at zero, so that a pretrained projector first sees what it expects.
+    of them; either way only cells that hold real pixels. With `residual` the result is added to the low-resolution
+    features through a gate that starts at zero, so that a pretrained projector first sees what it expects.
     """
 
     def __init__(self, *, low: int, high: int, windowed: bool, cells: int, residual: bool) -> None:
@@ -77,17 +80,24 @@ class Fusion(nn.Module):
         size = (grid * self.cells, grid * self.cells)
         high = torch.cat([F.interpolate(x, size, mode="bilinear", align_corners=False) for x in maps], 1)
         query = self.q(self.low_norm(tokens))
+        real = self._real_cells(content, size[0])  # (I, n)
         if self.windowed:
-            cells = high.unfold(2, self.cells, self.cells).unfold(3, self.cells, self.cells)
-            cells = cells.flatten(4).permute(0, 2, 3, 4, 1).flatten(1, 2)  # (I, G, cells², C')
-            cells = self.high_norm(cells)
-            seen = F.scaled_dot_product_attention(query[:, :, None], self.k(cells), self.v(cells))[:, :, 0]
+            cells = self.high_norm(self._windows(high))  # (I, G, cells², C')
+            real = self._windows(real.unflatten(1, size)[:, None])[..., 0]  # (I, G, cells²)
+            # a window of padding alone makes no image token; it sees itself, lest its softmax spoil the gradient
+            real = (real | ~real.any(-1, keepdim=True))[:, :, None]
+            seen = F.scaled_dot_product_attention(query[:, :, None], self.k(cells), self.v(cells), attn_mask=real)
+            seen = seen[:, :, 0]
         else:
             cells = self.high_norm(high.flatten(2).transpose(1, 2))  # (I, n, C')
-            real = self._real_cells(content, size[0])[:, None]  # (I, 1, n)
-            seen = F.scaled_dot_product_attention(query, self.k(cells), self.v(cells), attn_mask=real)
+            seen = F.scaled_dot_product_attention(query, self.k(cells), self.v(cells), attn_mask=real[:, None])
         fused = self.mlp(seen) + seen
         return fused if self.gate is None else tokens + self.gate * fused
+
+    def _windows(self, maps: Tensor) -> Tensor:
+        """(I, C, side, side) → the cells of each low-resolution cell, (I, G, cells², C)."""
+        cells = maps.unfold(2, self.cells, self.cells).unfold(3, self.cells, self.cells)
+        return cells.flatten(4).permute(0, 2, 3, 4, 1).flatten(1, 2)
 
     @staticmethod
     def _real_cells(content: Tensor, side: int) -> Tensor:

@@ -1,0 +1,50 @@
+"""What a model computes of one image, once, however many sessions talk about it."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from miras.data.images import Canvas
+from miras.model.miras import Miras, Seen
+from miras.model.pixel import PixelFeatures
+
+__all__ = ["Memory"]
+
+
+class Memory:
+    """An image and what was made of it so far: image tokens when first asked for, pixel features likewise."""
+
+    def __init__(self, model: Miras, image: np.ndarray) -> None:
+        self.model, self.image = model, image
+        self.canvas = Canvas(*image.shape[:2])
+        self._seen: Seen | None = None
+        self._features: PixelFeatures | None = None
+
+    @property
+    def cells(self) -> Tensor:
+        """(G,) bool: grid cells that are image tokens."""
+        return self.canvas.cells(self.model.config.image_grid)
+
+    @torch.inference_mode()
+    def seen(self) -> Seen:
+        """Image tokens and high-resolution maps."""
+        if self._seen is None:
+            views = self.model.processor.views
+            # the share of real pixels stays in float32, as in a batch: bf16 would round cells away
+            content = torch.tensor([self.canvas.content], device=self.model.device)
+            self._seen = self.model.see(self._view(views.low), self._view(views.high), content)
+        return self._seen
+
+    @torch.inference_mode()
+    def features(self) -> PixelFeatures:
+        """The pixel encoder's features."""
+        if self._features is None:
+            size = self.model.processor.views.pixel
+            pixels = self._view(size) if size else torch.empty(0)
+            self._features = self.model.pixel.encode(pixels, self.seen().maps)
+        return self._features
+
+    def _view(self, size: int) -> Tensor:
+        """(1, 3, size, size) in the dtype of the mask path, which may be finer than the language model's."""
+        like = self.model.mask_projector.mean
+        return self.canvas.view(self.image, size)[None].to(like).contiguous(memory_format=torch.channels_last)

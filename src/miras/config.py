@@ -28,14 +28,18 @@ PARTS = {
     "high_stage8": r"vision\.high\.stage8\.",
     "high_stage16": r"vision\.high\.stage16\.",
     "high_stage32": r"vision\.high\.stage32\.",
-    "low_encoder": r"vision\.low\.",
+    "low_stage4": r"vision\.low\.stage4\.",
+    "low_stage8": r"vision\.low\.stage8\.",
+    "low_stage16": r"vision\.low\.stage16\.",
+    "low_stage32": r"vision\.low\.stage32\.",
 }
 """What can be trained: name → pattern of the weights' names, matched from their start. All else stays frozen."""
 
 SOURCES = ("photos", "scenes", "dialogues")
 """What samples are made of: annotated photos, mosaics and pasted cut-outs, conversations about photos."""
 
-_TEXT_PARTS = {"lora", "new_tokens", "fusion", "vision_projector", "low_encoder"}
+_TEXT_PARTS = {"lora", "new_tokens"}
+_NAMING_PARTS = {"fusion", "vision_projector", "low_stage4", "low_stage8", "low_stage16", "low_stage32"}
 _DIALOGUES = {"multi_turn", "several", "mixed", "chat"}
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 
@@ -52,6 +56,8 @@ class LossWeights:
     """Of the DICE loss."""
     iou: float = 0.0
     """Of the squared error of the predicted IoU."""
+    naming: float = 0.0
+    """Of image tokens' distance from the words for what they show; needs text: cached."""
 
 
 @dataclass(frozen=True)
@@ -257,9 +263,13 @@ def _check_text(config: TrainConfig) -> None:
     if config.text == "joint":
         if config.augment.absent:
             raise ConfigError("augment.absent needs text: cached; with text: joint, mixed dialogues hold refusals")
+        if config.loss.naming:
+            raise ConfigError("loss.naming needs text: cached; with text: joint the words themselves are trained")
         return
-    if wrong := sorted(_TEXT_PARTS & set(config.parts)):
-        raise ConfigError(f"parts.{wrong[0]} cannot be trained with text: cached, which leaves it out; use text: joint")
+    left_out = _TEXT_PARTS if config.loss.naming else _TEXT_PARTS | _NAMING_PARTS
+    if wrong := sorted(left_out & set(config.parts)):
+        remedy = "loss.naming or text: joint" if wrong[0] in _NAMING_PARTS else "text: joint"
+        raise ConfigError(f"parts.{wrong[0]} cannot be trained with text: cached, which leaves it out; use {remedy}")
     if config.sources.get("dialogues"):
         raise ConfigError("sources.dialogues needs text: joint; with text: cached no conversation is read")
     if config.gradient_checkpointing:

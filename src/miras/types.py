@@ -39,6 +39,8 @@ class Target:
 
     phrase: str
     mask: Rle | None = None
+    color: str | None = None
+    """Its main colour, where one is annotated."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,8 @@ class Batch:
     """(I, 2) height and width of the real pixels as a share of the canvas, 0..1."""
     phrases: tuple[str, ...] = ()
     """(S,) the words of each target."""
+    colors: tuple[str | None, ...] = ()
+    """(S,) its main colour, where one is annotated."""
     pixel: Tensor | None = None
     """(I, 3, h, w) view for a pixel encoder that has its own image size."""
 
@@ -179,6 +183,8 @@ class ModelOutput:
     """(S, h, w) in the frame of the canvas."""
     iou: Tensor
     """(S,) the mask decoder's own estimate of each mask's IoU, 0..1."""
+    naming: Tensor | None = None
+    """() how far image tokens are from the words for what they show; see `miras.model.naming`."""
 
 
 @dataclass(frozen=True)

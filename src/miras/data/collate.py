@@ -45,7 +45,7 @@ class Collator:
         canvases = [Canvas(*sample.image.shape[:2]) for sample in samples]
         cells = torch.stack([canvas.cells(self.views.grid) for canvas in canvases])
         rows, labels = list[list[int]](), list[list[int]]()
-        dialogue_image, masks, phrases, found = [], [], [], list[tuple[int, Span]]()
+        dialogue_image, masks, targets, found = [], [], list[Target](), list[tuple[int, Span]]()
         for index, sample in enumerate(samples):
             for dialogue in sample.dialogues:
                 encoded = self.encoder.dialogue(
@@ -57,7 +57,7 @@ class Collator:
                 dialogue_image.append(index)
                 for target in dialogue.targets:
                     masks.append(canvases[index].mask_view(_mask(target, sample, dialogue), self.mask_size))
-                    phrases.append(target.phrase)
+                    targets.append(target)
         if len(found) != len(masks):
             raise BatchError(f"one mask per [SEG] is needed: {len(found)} [SEG] tokens, {len(masks)} masks")
         size = self.mask_size
@@ -75,11 +75,12 @@ class Collator:
             seg_position=torch.tensor([span.end for _, span in found], dtype=torch.long),
             obj_span=torch.tensor([[span.start, span.end] for _, span in found], dtype=torch.long).reshape(-1, 2),
             masks=torch.stack(masks) if masks else torch.zeros(0, size, size),
-            phrases=tuple(phrases),
+            phrases=tuple(target.phrase for target in targets),
+            colors=tuple(target.color for target in targets),
         )
 
     def masks_only(self, samples: Sequence[Sample]) -> Batch:
-        """Samples → a Batch for the mask path alone: one row per image and target, no text and no low view."""
+        """Samples → a Batch for the mask path alone: one row per image and target, no text."""
         canvases = [Canvas(*sample.image.shape[:2]) for sample in samples]
         wanted = [
             (index, target)
@@ -92,7 +93,7 @@ class Collator:
         masks = [canvases[index].mask_view(decode(target.mask), size) for index, target in wanted if target.mask]
         none = torch.zeros(images, 0, dtype=torch.long)
         return Batch(
-            low=torch.zeros(images, 3, 0, 0),
+            low=self._views(samples, canvases, self.views.low),
             high=self._views(samples, canvases, self.views.high),
             pixel=self._views(samples, canvases, self.views.pixel) if self.views.pixel else None,
             cells=torch.stack([canvas.cells(self.views.grid) for canvas in canvases]),
@@ -106,6 +107,7 @@ class Collator:
             obj_span=torch.zeros(len(wanted), 2, dtype=torch.long),
             masks=torch.stack(masks) if masks else torch.zeros(0, size, size),
             phrases=tuple(target.phrase for _, target in wanted),
+            colors=tuple(target.color for _, target in wanted),
         )
 
     @staticmethod

@@ -38,7 +38,7 @@ def direct(photo: Photo, target: PhotoObject, rng: np.random.Generator) -> Dialo
     pair = _direct(target, rng)
     return Dialogue(
         talk([pair]),
-        (Target(target.phrase, target.mask),),
+        (Target(target.phrase, target.mask, target.color),),
         image=photo.name,
         focus=target.phrase,
         kind="direct",
@@ -54,7 +54,7 @@ def several(photo: Photo, targets: tuple[PhotoObject, ...], rng: np.random.Gener
     answered = say("several_a", rng, {"list": listing([marked(target, rng) for target in targets])})
     return Dialogue(
         talk([(_sure(asked), _sure(answered))]),
-        tuple(Target(target.phrase, target.mask) for target in targets),
+        tuple(Target(target.phrase, target.mask, target.color) for target in targets),
         image=photo.name,
         focus=listing([target.phrase for target in targets]),
         kind="several",
@@ -98,7 +98,7 @@ def mixed(photo: Photo, rng: np.random.Generator, vocabulary: Vocabulary) -> Dia
             pairs += [_direct(targets[-1], rng)] if step == "direct" else _again(targets[-1], rng)
     return Dialogue(
         talk(pairs),
-        tuple(Target(target.phrase, target.mask) for target in targets),
+        tuple(Target(target.phrase, target.mask, target.color) for target in targets),
         image=photo.name,
         focus=listing([target.phrase for target in targets]),
         kind="mixed",

@@ -59,7 +59,7 @@ def multi_turn(photo: Photo, target: PhotoObject, rng: np.random.Generator) -> D
         return None
     return Dialogue(
         talk([pair for _, pair in told if pair is not None]),
-        (Target(target.phrase, target.mask),),
+        (Target(target.phrase, target.mask, target.color),),
         image=photo.name,
         focus=target.phrase,
         kind="multi_turn",

@@ -13,12 +13,13 @@ __all__ = ["Losses", "Weights", "compute_losses"]
 
 @dataclass(frozen=True)
 class Weights:
-    """The λ of equation 8, and that of the IoU head, which the paper inherits from SAM already trained."""
+    """The λ of equation 8, and those of what the paper inherits already trained: SAM's IoU head, LLaVA's projector."""
 
     text: float = 1.0
     bce: float = 2.0
     dice: float = 0.5
     iou: float = 0.0
+    naming: float = 0.0
 
 
 @dataclass
@@ -30,6 +31,7 @@ class Losses:
     bce: Tensor
     dice: Tensor
     iou: Tensor
+    naming: Tensor
     seen_iou: Tensor
     """Mean IoU of the masks of this batch, for the log; no gradient."""
 
@@ -37,14 +39,16 @@ class Losses:
 def compute_losses(output: ModelOutput, batch: Batch, weights: Weights) -> Losses:
     """All terms of equation 8. A batch without masks, or without trained text, still gives a graph."""
     text = F.cross_entropy(output.logits.float(), output.labels) if len(output.labels) else output.logits.sum() * 0
+    naming = text.new_zeros(()) if output.naming is None else output.naming
+    words = weights.text * text + weights.naming * naming
     if not len(batch.masks):
         none = output.mask_logits.sum() * 0 + output.iou.sum() * 0
-        return Losses(weights.text * text + none, text, none, none, none, none.detach())
+        return Losses(words + none, text, none, none, none, naming, none.detach())
     logits = F.interpolate(output.mask_logits[:, None], batch.masks.shape[-2:], mode="bilinear", align_corners=False)
     bce, dice, true_iou = _mask_terms(logits[:, 0], batch.masks, _real(batch))
     iou = F.mse_loss(output.iou, true_iou)
-    total = weights.text * text + weights.bce * bce + weights.dice * dice + weights.iou * iou
-    return Losses(total, text, bce, dice, iou, true_iou.mean())
+    total = words + weights.bce * bce + weights.dice * dice + weights.iou * iou
+    return Losses(total, text, bce, dice, iou, naming, true_iou.mean())
 
 
 def _mask_terms(logits: Tensor, masks: Tensor, real: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -18,6 +18,7 @@ from miras.model.miras import Miras
 from miras.train.batches import make_batches
 from miras.train.logs import RunLog
 from miras.train.loop import Training, optimizer
+from miras.train.naming import Naming
 from miras.train.phrases import all_phrases, phrase_states
 from miras.train.stages import CachedText, JointText, TextMode, choose_parts, halve_language, start_model
 from miras.train.state import LAST, Ema, kept_weights, lay_over, read
@@ -121,8 +122,9 @@ def _text_mode(config: TrainConfig, model: Miras, console: Console) -> TextMode:
         )
     if config.init is None:
         _standardize(model, states.spans())
+    naming = Naming.of(model, phrases).to(model.device) if config.loss.naming else None
     model.language.to("meta")  # the steps do not need it, and it is the largest part
-    return CachedText(states.to(model.device))
+    return CachedText(states.to(model.device), naming)
 
 
 def _standardize(model: Miras, states: torch.Tensor) -> None:

@@ -186,7 +186,7 @@ def _precision(config: TrainConfig, device: torch.device) -> AbstractContextMana
 
 
 def _terms(losses: Losses) -> dict[str, torch.Tensor]:
-    return {name: getattr(losses, name).detach() for name in ("text", "bce", "dice", "iou", "seen_iou")}
+    return {name: getattr(losses, name).detach() for name in ("text", "bce", "dice", "iou", "naming", "seen_iou")}
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from miras.model.configuration import preset
 from miras.model.efficientnet import EfficientNetLite
 from miras.model.miras import Miras
 from miras.model.processing import MirasProcessor
+from miras.train.naming import Naming
 from miras.train.phrases import PhraseStates
 from miras.train.state import LAST, lay_over, read
 from miras.types import Batch, ModelOutput, Sample
@@ -97,10 +98,14 @@ class JointText:
 
 
 class CachedText:
-    """The mask path alone: queries come from text states that were computed before, each in a random context."""
+    """The mask path alone: queries come from text states that were computed before, each in a random context.
 
-    def __init__(self, states: PhraseStates) -> None:
+    With `naming`, image tokens are made too and compared with the words for what they show.
+    """
+
+    def __init__(self, states: PhraseStates, naming: Naming | None = None) -> None:
         self.states = states
+        self.naming = naming
         self._contexts = states.first.shape[1] - 1
 
     def collate(self, collator: Collator, samples: Sequence[Sample]) -> Batch:
@@ -118,4 +123,5 @@ class CachedText:
         features = model.pixel.encode(batch.high if batch.pixel is None else batch.pixel, maps)
         mask_logits, iou = model.mark(queries, features, batch.seg_image)
         silent = mask_logits.new_zeros(0, 1)
-        return ModelOutput(silent, batch.seg_dialogue[:0], mask_logits, iou)
+        naming = self.naming(model.vision(batch.low, maps, batch.content), batch) if self.naming else None
+        return ModelOutput(silent, batch.seg_dialogue[:0], mask_logits, iou, naming)

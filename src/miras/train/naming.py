@@ -1,0 +1,62 @@
+"""Region naming in stage 1: which word each target of a batch should draw its image tokens to."""
+
+import re
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from miras.model.miras import Miras
+from miras.model.naming import RegionNaming, coverage
+from miras.types import Batch
+
+__all__ = ["Naming"]
+
+_COLORS = (
+    "black", "white", "gray", "brown", "beige", "red", "orange", "yellow", "green", "blue", "purple", "pink",
+)  # fmt: skip
+_QUALIFIED = re.compile(r"(\w+most|largest|smallest) ")
+
+
+class Naming(nn.Module):
+    """Compares the image tokens of a batch with the names and colours of its targets."""
+
+    def __init__(self, regions: RegionNaming, names: Sequence[str]) -> None:
+        super().__init__()
+        self.regions = regions
+        self._names = {name: index for index, name in enumerate(names)}
+
+    @classmethod
+    def of(cls, model: Miras, phrases: Sequence[str]) -> "Naming":
+        """The phrases that are plain names, and the colours, as the model's language part embeds them."""
+        names = [phrase for phrase in phrases if not _QUALIFIED.match(phrase)]
+        text = model.processor.encoder.text
+        words = model.language.lm.get_input_embeddings().weight.detach()
+        # words inside a text begin with a space, and it is those that image tokens should resemble
+        regions = RegionNaming.from_words(words, [text(f" {n}") for n in names], [text(f" {c}") for c in _COLORS])
+        return cls(regions, names)
+
+    def forward(self, tokens: Tensor, batch: Batch) -> Tensor:
+        """Image tokens (I, G, D) → loss over the targets that have a mask and go by the plain name they show."""
+        grid = round(tokens.shape[1] ** 0.5)
+        shown = batch.masks.flatten(1).any(1).tolist() if len(batch.masks) else []
+        kept = [
+            index for index, phrase in enumerate(batch.phrases) if self._plain(phrase) in self._names and shown[index]
+        ]
+        device = tokens.device
+        names = [self._names[self._plain(batch.phrases[index])] for index in kept]
+        colors = [_COLORS.index(color) if (color := batch.colors[index]) in _COLORS else -1 for index in kept]
+        rows = torch.tensor(kept, dtype=torch.long, device=device)
+        cover = coverage(batch.masks[rows], grid) if kept else tokens.new_zeros(0, tokens.shape[1])
+        return self.regions(
+            tokens,
+            cover,
+            batch.seg_image[rows],
+            torch.tensor(names, dtype=torch.long, device=device),
+            torch.tensor(colors, dtype=torch.long, device=device),
+        )
+
+    @staticmethod
+    def _plain(phrase: str) -> str:
+        """The name without the words that pick one of several."""
+        return _QUALIFIED.sub("", phrase)

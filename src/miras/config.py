@@ -4,7 +4,8 @@ A key that is unknown, of another type, or at odds with another is refused by th
 """
 
 from collections.abc import Sequence
-from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
+from contextlib import suppress
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -24,22 +25,15 @@ PARTS = {
     "alignment": r"alignment\.",
     "mask_decoder": r"pixel\.(mask_decoder\.|no_mask$)",
     "pyramid": r"pixel\.pyramid\.",
-    "high_stage4": r"vision\.high\.stage4\.",
-    "high_stage8": r"vision\.high\.stage8\.",
-    "high_stage16": r"vision\.high\.stage16\.",
-    "high_stage32": r"vision\.high\.stage32\.",
-    "low_stage4": r"vision\.low\.stage4\.",
-    "low_stage8": r"vision\.low\.stage8\.",
-    "low_stage16": r"vision\.low\.stage16\.",
-    "low_stage32": r"vision\.low\.stage32\.",
+    **{f"high_stage{n}": rf"vision\.high\.stage{n}\." for n in (4, 8, 16, 32)},
+    **{f"low_stage{n}": rf"vision\.low\.stage{n}\." for n in (4, 8, 16, 32)},
 }
 """What can be trained: name → pattern of the weights' names, matched from their start. All else stays frozen."""
 
 SOURCES = ("photos", "scenes", "dialogues")
 """What samples are made of: annotated photos, mosaics and pasted cut-outs, conversations about photos."""
 
-_TEXT_PARTS = {"lora", "new_tokens"}
-_NAMING_PARTS = {"fusion", "vision_projector", "low_stage4", "low_stage8", "low_stage16", "low_stage32"}
+_NAMING_PARTS = {name for name in PARTS if name.startswith(("fusion", "vision_projector", "low_"))}
 _DIALOGUES = {"multi_turn", "several", "mixed", "chat"}
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 
@@ -167,12 +161,11 @@ class TrainConfig:
         _check_text(self)
 
 
-def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
+def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     """Read a YAML file and lay `key=value` settings over it; `parts.lora=1e-4` reaches inside, null takes away.
 
     Raises ConfigError naming the key as it was written.
     """
-    path = Path(path)
     if not path.is_file():
         raise ConfigError(f"no configuration at {path}; configs/ holds one per stage")
     data = _yaml(path.read_text(encoding="utf-8"), str(path))
@@ -213,9 +206,10 @@ def _set(data: dict[str, Any], key: str, value: Any) -> None:
 def _convert(kind: Any, value: Any, key: str) -> Any:
     """The value as the type that a field states; `key` is what it is called in messages."""
     origin, inside = get_origin(kind), get_args(kind)
-    if (origin is dict or is_dataclass(kind)) and not isinstance(value, dict):
+    nested = hasattr(kind, "__dataclass_fields__")
+    if (origin is dict or nested) and not isinstance(value, dict):
         raise ConfigError(f"{key} holds names with values, got {value!r}")
-    if is_dataclass(kind):
+    if nested:
         return kind(**_values(kind, value, f"{key}."))
     if origin in (Union, UnionType):
         return None if value is None else _convert(next(k for k in inside if k is not NoneType), value, key)
@@ -246,10 +240,8 @@ def _values(kind: Any, data: dict[str, Any], above: str) -> dict[str, Any]:
 
 def _scalar(kind: type, value: Any, key: str) -> Any:
     if kind is float and isinstance(value, int | float | str) and not isinstance(value, bool):
-        try:
+        with suppress(ValueError):
             return float(value)  # YAML reads 1e-4, without a point, as text
-        except ValueError:
-            pass
     elif isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
         return value
     raise ConfigError(f"{key} is {_KINDS[kind]}, got {value!r}")
@@ -266,7 +258,7 @@ def _check_text(config: TrainConfig) -> None:
         if config.loss.naming:
             raise ConfigError("loss.naming needs text: cached; with text: joint the words themselves are trained")
         return
-    left_out = _TEXT_PARTS if config.loss.naming else _TEXT_PARTS | _NAMING_PARTS
+    left_out = {"lora", "new_tokens"} | (set() if config.loss.naming else _NAMING_PARTS)
     if wrong := sorted(left_out & set(config.parts)):
         remedy = "loss.naming or text: joint" if wrong[0] in _NAMING_PARTS else "text: joint"
         raise ConfigError(f"parts.{wrong[0]} cannot be trained with text: cached, which leaves it out; use {remedy}")
@@ -296,15 +288,13 @@ def _check_numbers(config: TrainConfig) -> None:
 
 
 def _check_names(config: TrainConfig) -> None:
-    given: dict[str, float]
     for key, names in {"parts": PARTS, "sources": SOURCES, "dialogues": _DIALOGUES}.items():
-        given = getattr(config, key)
-        for name, value in given.items():
+        for name, value in getattr(config, key).items():
             if name not in names:
                 raise ConfigError(f"{key}.{name} is not known; choose from {', '.join(sorted(names))}")
             if value < 0 or (key == "parts" and not value):
                 raise ConfigError(f"{key}.{name} must be above 0, got {value}; leave it out instead")
-        if not sum(given.values()):
+        if not sum(getattr(config, key).values()):
             raise ConfigError(f"{key} is empty; name at least one of {', '.join(sorted(names))}")
     if config.sources.get("scenes") and config.augment.mosaic < 1 and config.cutouts is None:
         raise ConfigError("sources.scenes pastes cut-outs, but cutouts is not set; set it or augment.mosaic=1")

@@ -165,6 +165,21 @@ def test_no_image_is_encoded_twice(tiny: Miras, picture: Any, say: Any) -> None:
         assert counts == {"low": 1, "high": 1, "pixel": 1}
 
 
+def test_conversations_about_one_image_feed_its_tokens_once(tiny: Miras, picture: Any, monkeypatch: Any) -> None:
+    session, fed = tiny.session(picture(40, 60)), []
+    states = tiny.language.states
+
+    def counting(embeddings: Tensor, *rest: Any) -> Tensor:
+        fed.append(embeddings.shape[1])
+        return states(embeddings, *rest)
+
+    monkeypatch.setattr(tiny.language, "states", counting)
+    ask_many([session.branch(), session.branch(), session], ["One?", "Two?", "Three?"], limit=1)
+    opening = len(tiny.processor.encoder.opening(int(session._memory.cells.sum())))
+    assert fed.count(opening) == 1
+    assert max(fed[1:]) == len(tiny.processor.encoder.question("Three?", image_tokens=0)) - 1 - len("user\n")
+
+
 def test_a_second_turn_feeds_only_what_is_new(tiny: Miras, picture: Any, say: Any, monkeypatch: Any) -> None:
     session, fed = tiny.session(picture(40, 60)), []
     states = tiny.language.states
@@ -180,5 +195,7 @@ def test_a_second_turn_feeds_only_what_is_new(tiny: Miras, picture: Any, say: An
     fed.clear()
     with say(tiny, "No."):
         session.ask("Two?")
-    assert first[0] == len(session._ids[: session._starts[1]]) - len("Yes.") - 1
+    # what every conversation about the image begins with, then the question
+    assert first[0] + first[1] == len(session._ids[: session._starts[1]]) - len("Yes.") - 1
+    assert first[0] == len(tiny.processor.encoder.opening(int(session._memory.cells.sum())))
     assert fed[0] == len(tiny.processor.encoder.question("Two?", image_tokens=None)) + 1  # and the last stop token

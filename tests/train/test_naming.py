@@ -64,6 +64,8 @@ def test_a_qualified_phrase_goes_by_its_plain_name() -> None:
         ({"text": "cached", "loss": {"naming": 1.0}, "parts": {"lora": 1e-3}}, "parts.lora cannot be trained"),
     ],
 )
-def test_contradictions_are_refused(settings: Callable[..., TrainConfig], changes: dict[str, object], said: str) -> None:
+def test_contradictions_are_refused(
+    settings: Callable[..., TrainConfig], changes: dict[str, object], said: str
+) -> None:
     with pytest.raises(ConfigError, match=said):
         settings(**changes)

@@ -15,6 +15,7 @@ from miras.model.checkpoint import fresh
 from miras.model.configuration import preset
 from miras.train.loop import Training
 from miras.train.phrases import CONTEXTS, PhraseStates, all_phrases, phrase_states
+from miras.train.stages import CachedText
 
 
 def test_phrases_of_mirrored_photos_and_cutouts_are_known(garage: Photo) -> None:
@@ -85,6 +86,6 @@ def test_the_language_model_is_gone_during_the_steps(training: Callable[..., Tra
     mean = made.model.mask_projector.mean
     assert mean.abs().sum() > 0
     assert torch.equal(mean, mean.to(torch.bfloat16).float())
-    assert {thing.phrase for photo in load_photos(shapes, "val") for thing in photo.objects} <= set(
-        made.mode.states.index
-    )  # type: ignore[attr-defined]
+    assert isinstance(made.mode, CachedText)
+    said = {thing.phrase for photo in load_photos(shapes, "val") for thing in photo.objects}
+    assert said <= set(made.mode.states.index)

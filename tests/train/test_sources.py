@@ -25,7 +25,8 @@ def words(dialogue: Dialogue) -> int:
 
 
 def pool_of(photos: list[Photo], **changes: Any) -> Pool:
-    return Pool(photos, **({"targets": 3, "tokens": 120, "length": words} | changes))
+    settings: dict[str, Any] = {"targets": 3, "tokens": 120, "length": words}
+    return Pool(photos, **(settings | changes))
 
 
 @pytest.fixture

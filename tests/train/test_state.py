@@ -37,7 +37,8 @@ def test_without_decay_there_is_no_mean() -> None:
 
 
 def test_trained_weights_and_buffers_are_kept() -> None:
-    model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), nn.Linear(2, 2, device="meta"))
+    first = nn.Linear(2, 2)
+    model = nn.Sequential(first, nn.BatchNorm1d(2), nn.Linear(2, 2, device="meta"))
     model[1].requires_grad_(False)
     assert set(kept_weights(model)) == {
         "0.weight",
@@ -47,7 +48,7 @@ def test_trained_weights_and_buffers_are_kept() -> None:
         "1.num_batches_tracked",
     }
     lay_over(model, {"0.bias": torch.tensor([3.0, 4.0])})
-    assert model[0].bias.tolist() == [3, 4]
+    assert first.bias.tolist() == [3, 4]
     with pytest.raises(CheckpointError, match=r"0\.weight of the run is \(3, 2\), the model has \(2, 2\)"):
         lay_over(model, {"0.weight": torch.zeros(3, 2)})
     with pytest.raises(CheckpointError, match="no such weight"):

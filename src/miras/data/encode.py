@@ -87,10 +87,14 @@ class Encoder:
 
         The first turn holds the image, in `image_tokens` tokens; a later one has None.
         """
+        later = self.text(self.chat.after) + self.text(self.chat.user)
+        begin = later if image_tokens is None else self.opening(image_tokens)
+        return begin + self.words(tokens.strip(text).strip()) + self.text(self.chat.assistant)
+
+    def opening(self, image_tokens: int) -> list[int]:
+        """The ids that every conversation about an image begins with, up to the first question's words."""
         image = [self.image_id] * image_tokens + self.text("\n") if image_tokens else []
-        begin = self.text(self.chat.after if image_tokens is None else self.chat.start)
-        words = self.words(tokens.strip(text).strip())
-        return begin + self.text(self.chat.user) + image + words + self.text(self.chat.assistant)
+        return self.text(self.chat.start) + self.text(self.chat.user) + image
 
     def answer(self, text: str) -> list[int]:
         """The ids of an answer and the token that ends it."""

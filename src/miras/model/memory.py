@@ -3,8 +3,10 @@
 import numpy as np
 import torch
 from torch import Tensor
+from transformers import DynamicCache
 
 from miras.data.images import Canvas
+from miras.model.generation import KeyValues
 from miras.model.miras import Miras, Seen
 from miras.model.pixel import PixelFeatures
 
@@ -12,13 +14,14 @@ __all__ = ["Memory"]
 
 
 class Memory:
-    """An image and what was made of it so far: image tokens when first asked for, pixel features likewise."""
+    """An image and what was made of it so far: image tokens, pixel features, keys and values, each when needed."""
 
     def __init__(self, model: Miras, image: np.ndarray) -> None:
         self.model, self.image = model, image
         self.canvas = Canvas(*image.shape[:2])
         self._seen: Seen | None = None
         self._features: PixelFeatures | None = None
+        self._opening: KeyValues | None = None
 
     @property
     def cells(self) -> Tensor:
@@ -43,6 +46,19 @@ class Memory:
             pixels = self._view(size) if size else torch.empty(0)
             self._features = self.model.pixel.encode(pixels, self.seen().maps)
         return self._features
+
+    @torch.inference_mode()
+    def opening(self) -> KeyValues:
+        """Keys and values of the tokens that every conversation about the image begins with, the image's own."""
+        if self._opening is None:
+            ids = self.model.processor.encoder.opening(int(self.cells.sum()))
+            told = torch.tensor([ids], device=self.model.language.rows.device)
+            here = torch.zeros(1, dtype=torch.long)
+            embeddings = self.model.embed(told, self.seen().tokens, self.cells[None].to(told.device), here)
+            cache = DynamicCache()
+            self.model.language.states(embeddings, None, None, cache)
+            self._opening = [(layer.keys, layer.values) for layer in cache.layers]
+        return self._opening
 
     def _view(self, size: int) -> Tensor:
         """(1, 3, size, size) in the dtype of the mask path, which may be finer than the language model's."""

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
 
 from miras import tokens
 from miras.data.images import load_image
@@ -157,19 +156,10 @@ class Session:
             raise ContextFull(
                 f"the conversation would take {used} tokens, {context - limit} fit; undo some turns or start a new one"
             )
-        known = self._past[0][0].shape[2] if self._past else 0
-        embeddings = self._embed((self._ids + ids)[known:])
-        return _Asked(self, question, ids, Row(embeddings, self._past), len(self._starts))
-
-    def _embed(self, ids: Sequence[int]) -> Tensor:
-        """(n, D), image tokens on their placeholders."""
-        language, image_id = self.model.language, self.model.processor.encoder.image_id
-        told = torch.tensor([ids], device=language.rows.device)
-        embeddings = language.embed(told)
-        if image_id in ids:
-            seen = self._memory.seen().tokens[:, self._memory.cells.to(told.device)]
-            embeddings = embeddings.masked_scatter((told == image_id)[..., None], seen.to(embeddings))
-        return embeddings[0]
+        past = self._past or self._memory.opening()
+        known, language = past[0][0].shape[2], self.model.language
+        told = torch.tensor((self._ids + ids)[known:], device=language.rows.device)
+        return _Asked(self, question, ids, Row(language.embed(told[None])[0], past), len(self._starts))
 
     def _record(self, question: str, reply: Reply, asked: list[int], answered: list[int]) -> None:
         self._starts.append(len(self._ids))

@@ -1,5 +1,7 @@
 """What a model computes of one image, once, however many sessions talk about it."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -57,7 +59,8 @@ class Memory:
             embeddings = self.model.embed(told, self.seen().tokens, self.cells[None].to(told.device), here)
             cache = DynamicCache()
             self.model.language.states(embeddings, None, None, cache)
-            self._opening = [(layer.keys, layer.values) for layer in cache.layers]
+            layers: list[Any] = cache.layers
+            self._opening = [(layer.keys, layer.values) for layer in layers]
         return self._opening
 
     def _view(self, size: int) -> Tensor:

@@ -33,7 +33,7 @@ CONTEXTS = (
 _BATCH = 64
 """Conversations that are read at once."""
 
-Progress = Callable[[int, int], None]
+_Progress = Callable[[int, int], None]
 """Told how many conversations of how many are done."""
 
 
@@ -83,7 +83,7 @@ class PhraseStates:
         return self.states[place.to(self.states.device)].float(), span
 
 
-def phrase_states(model: Miras, phrases: Sequence[str], folder: Path, told: Progress) -> PhraseStates:
+def phrase_states(model: Miras, phrases: Sequence[str], folder: Path, told: _Progress) -> PhraseStates:
     """The states of all phrases by a model's language part, kept in the folder under a hash of what they are from."""
     contexts = [pair for pair in CONTEXTS if model.config.alignment != "none" or "{}" in pair[0]]
     path = folder / f"phrases-{_fingerprint(model, phrases, contexts)}.pt"

@@ -31,7 +31,7 @@ _PICKED = {"fine": 1.5, "medium": 1.3, "coarse": 1.0}
 _TRIES = 4
 """Photos that are cut or laid together anew when nothing annotated is left; then a photo is taken as it is."""
 
-Length = Callable[[Dialogue], int]
+_Length = Callable[[Dialogue], int]
 """Tokens of a dialogue, those of the image not counted."""
 
 
@@ -47,7 +47,7 @@ class SampleSource(Protocol):
 class Pool:
     """Annotated photos, how rare their classes are, and the list that balances them."""
 
-    def __init__(self, photos: Sequence[Photo], *, targets: int, tokens: int, length: Length) -> None:
+    def __init__(self, photos: Sequence[Photo], *, targets: int, tokens: int, length: _Length) -> None:
         self.photos = photos
         self.targets, self.tokens, self.length = targets, tokens, length
         self.vocabulary: Vocabulary = vocabulary(photos)
@@ -181,7 +181,7 @@ class DialogueSource:
         return made or mixed(photo, rng, self.pool.vocabulary)
 
 
-def make_sources(config: TrainConfig, length: Length) -> tuple[list[SampleSource], list[int]]:
+def make_sources(config: TrainConfig, length: _Length) -> tuple[list[SampleSource], list[int]]:
     """The sources that a configuration names, and their ratios."""
     pool = Pool(load_photos(config.data, "train"), targets=config.targets, tokens=config.sequence_tokens, length=length)
     made: list[SampleSource] = []

@@ -1,5 +1,7 @@
 """The nouns check themselves and say both sides of a mismatch."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -13,7 +15,7 @@ CUP = Target("cup")
 
 def batch(**changed: torch.Tensor) -> Batch:
     """Two images, three dialogues of 5 tokens, two [SEG]s; 4 x 4 views, 2 x 2 cells."""
-    fields = {
+    fields: dict[str, Any] = {
         "low": torch.zeros(2, 3, 4, 4),
         "high": torch.zeros(2, 3, 4, 4),
         "cells": torch.ones(2, 4, dtype=torch.bool),

@@ -113,7 +113,7 @@ def test_a_limit_keeps_whole_photos_and_scales_the_rest(photos: list[Photo]) -> 
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, chat: Any) -> None:
-    loaded = SimpleNamespace(Miras=SimpleNamespace(from_pretrained=lambda name: chat))
+    loaded = SimpleNamespace(Miras=SimpleNamespace(from_pretrained=lambda name, merge_lora: chat))
     monkeypatch.setitem(sys.modules, "miras.model.miras", loaded)
     monkeypatch.setitem(sys.modules, "miras.model.session", SimpleNamespace(ask_many=chat.ask_many))
 

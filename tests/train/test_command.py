@@ -95,6 +95,7 @@ class _Eight:
         return self.samples[item]
 
 
+@pytest.mark.timeout(600)  # 13 s alone, minutes beside other work
 def test_eight_dialogues_can_be_learnt_by_heart(training: Prepared, tmp_path: Path) -> None:
     parts = {part: 3e-3 for part in PARTS if not part.startswith(("low_", "fusion", "vision_"))}
     made = training(

@@ -50,7 +50,7 @@ def run_photos(
     out = Path(out)
     check_writable(out)
     photos = load_photos(data, split)
-    chat = Miras.from_pretrained(model)
+    chat = Miras.from_pretrained(model, merge_lora=True)
     figures = evaluate_photos(chat, photos, ask_many=ask_many, seed=seed, limit=limit, batch_size=batch_size)
     figures["protocol"] |= {"model": model, "weights_sha256": weights_hash(chat), "split": split}
     write_json(out, figures)

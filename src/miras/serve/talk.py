@@ -86,7 +86,7 @@ def load_model(name: str) -> Talker:
     """The model of that preset or folder."""
     from miras import Miras  # torch and transformers take seconds to import, a bad image path should not wait for them
 
-    return Miras.from_pretrained(name)
+    return Miras.from_pretrained(name, merge_lora=True)
 
 
 def tell(console: Console, session: Conversation, question: str) -> Answer:

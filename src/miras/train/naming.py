@@ -31,7 +31,7 @@ class Naming(nn.Module):
         """The phrases that are plain names, and the colours, as the model's language part embeds them."""
         names = [phrase for phrase in phrases if not _QUALIFIED.match(phrase)]
         text = model.processor.encoder.text
-        words = model.language.lm.get_input_embeddings().weight.detach()
+        words = model.language.lm.get_input_embeddings().get_parameter("weight").detach()
         # words inside a text begin with a space, and it is those that image tokens should resemble
         regions = RegionNaming.from_words(words, [text(f" {n}") for n in names], [text(f" {c}") for c in _COLORS])
         return cls(regions, names)

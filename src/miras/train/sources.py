@@ -22,7 +22,7 @@ from miras.data.scenes import Cutout, load_cutouts, mosaic, paste
 from miras.tokens import write
 from miras.types import Dialogue, Sample, Target, Turn
 
-__all__ = ["DialogueSource", "Pool", "SampleSource", "SceneSource", "make_sources", "pack"]
+__all__ = ["DialogueSource", "PhotoSource", "Pool", "SampleSource", "SceneSource", "make_sources", "pack"]
 
 _LISTED = 4
 """Mean number of times that a photo is listed."""

@@ -91,3 +91,13 @@ def test_batches_without_trained_text_still_have_a_graph(fresh_model: Any, pictu
     losses.total.backward()
     assert losses.text.item() == 0 and next(model.mask_projector.parameters()).grad is not None
     assert losses.total.isfinite()
+
+
+@pytest.mark.parametrize("content", [(0.001, 1.0), (1.0, 0.001)])
+def test_an_image_thinner_than_a_mask_pixel_still_counts(content: tuple[float, float]) -> None:
+    masks = torch.zeros(1, 4, 4)
+    masks[0, 0, 0] = 1
+    output = ModelOutput(torch.zeros(1, 3), torch.tensor([0]), torch.full((1, 4, 4), -5.0), torch.tensor([0.0]))
+    losses = compute_losses(output, batch(masks, content), Weights())
+    missed, right = 5.0067, 0.0067  # the one pixel of the target, and the three others that are real
+    assert losses.bce.item() == pytest.approx((missed + 3 * right) / 4, rel=1e-3)

@@ -65,8 +65,11 @@ def _mask_terms(logits: Tensor, masks: Tensor, real: Tensor) -> tuple[Tensor, Te
 
 
 def _real(batch: Batch) -> Tensor:
-    """(S, h, w) 1 where the canvas holds real pixels of the mask's image."""
+    """(S, h, w) 1 where the canvas holds real pixels of the mask's image; the first row and column always do."""
     content = batch.content[batch.seg_image]
     height, width = batch.masks.shape[-2:]
-    rows, columns = ((torch.arange(n, device=content.device) + 0.5) / n for n in (height, width))
-    return ((rows[None] < content[:, :1])[:, :, None] & (columns[None] < content[:, 1:])[:, None]).float()
+    inside = []
+    for axis, count in enumerate((height, width)):
+        centre = (torch.arange(count, device=content.device) + 0.5) / count
+        inside.append(centre < content[:, axis, None].clamp(min=1 / count))  # (S, count)
+    return (inside[0][:, :, None] & inside[1][:, None]).float()

@@ -34,7 +34,7 @@ SOURCES = ("photos", "scenes", "dialogues")
 """What samples are made of: annotated photos, mosaics and pasted cut-outs, conversations about photos."""
 
 _NAMING_PARTS = {name for name in PARTS if name.startswith(("fusion", "vision_projector", "low_"))}
-_DIALOGUES = {"multi_turn", "several", "mixed", "chat"}
+_DIALOGUES = {"multi_turn", "several", "mixed", "chat", "unclear"}
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from miras import tokens
 from miras.data.clues import is_group
-from miras.data.dialogues import chat, direct, mixed, multi_turn, several, vocabulary
+from miras.data.dialogues import chat, direct, mixed, multi_turn, several, unclear, vocabulary
 from miras.data.facts import fact
 from miras.data.masks import encode
 from miras.data.photos import Photo, PhotoObject, load_photos
@@ -161,6 +161,15 @@ def test_direct_and_several_name_their_targets(outfit: Photo) -> None:
         assert [target.phrase for target in more.targets] == ["coat", "sweater", "bag"]
     with pytest.raises(DialogueError, match="2 to 4 targets, got 1"):
         several(outfit, outfit.objects[:1], rng)
+
+
+def test_a_request_that_points_back_to_nothing_is_asked_what_is_meant(outfit: Photo) -> None:
+    rng, coat = np.random.default_rng(3), outfit.objects[0]
+    for _ in range(100):
+        dialogue = unclear(outfit, coat, rng)
+        lost, asked_back, request, marked = (turn.text for turn in dialogue.turns)
+        assert "coat" not in lost.lower() and tokens.SEG not in asked_back
+        assert "coat" in request.lower() and tokens.parse(marked) == ["coat"]
 
 
 def test_chat_has_no_masks_and_mixed_has_them_anywhere(outfit: Photo) -> None:

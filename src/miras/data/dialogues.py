@@ -4,6 +4,7 @@
 - `direct` is one request that names its target, `several` one request for two to four targets.
 - `chat` holds questions and answers without masks.
 - `mixed` holds chat with requests in between, so that masks come at any turn.
+- `unclear` points back although nothing was said, and is asked what is meant.
 
 `multi_turn` lives in `reasoning`, `question` and what belongs to it in `questions`; both can be had from here too.
 """
@@ -23,7 +24,7 @@ from miras.data.reasoning import multi_turn as multi_turn
 from miras.errors import DialogueError
 from miras.types import Dialogue, Target
 
-__all__ = ["chat", "direct", "mixed", "several"]
+__all__ = ["chat", "direct", "mixed", "several", "unclear"]
 
 _BARE = 0.12
 """Share of direct requests that are no more than the name."""
@@ -103,6 +104,19 @@ def mixed(photo: Photo, rng: np.random.Generator, vocabulary: Vocabulary) -> Dia
         focus=listing([target.phrase for target in targets]),
         kind="mixed",
         meta={"source": photo.source, "class": tuple(target.class_name for target in targets)},
+    )
+
+
+def unclear(photo: Photo, target: PhotoObject, rng: np.random.Generator) -> Dialogue:
+    """A request that points back to nothing, a question what is meant, and then a request that names the target."""
+    lost = (_sure(say("request", rng)), _sure(say("unclear_a", rng)))
+    return Dialogue(
+        talk([lost, _direct(target, rng)]),
+        (Target(target.phrase, target.mask, target.color),),
+        image=photo.name,
+        focus=target.phrase,
+        kind="unclear",
+        meta={"source": photo.source, "class": target.class_name, "size": target.size},
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from miras.config import Augmentation, TrainConfig
 from miras.data import augment
 from miras.data.clues import same_region
-from miras.data.dialogues import Vocabulary, chat, direct, mixed, multi_turn, several, vocabulary
+from miras.data.dialogues import Vocabulary, chat, direct, mixed, multi_turn, several, unclear, vocabulary
 from miras.data.masks import encode
 from miras.data.photos import Photo, PhotoObject, load_photos
 from miras.data.questions import absent_names
@@ -178,6 +178,8 @@ class DialogueSource:
             made = several(photo, apart, rng) if len(apart) > 1 else None
         elif kind == "chat":
             made = chat(photo, rng, self.pool.vocabulary)
+        elif kind == "unclear":
+            made = unclear(photo, self.pool.pick(photo.objects, 1, rng)[0], rng)
         return made or mixed(photo, rng, self.pool.vocabulary)
 
 

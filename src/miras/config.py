@@ -40,7 +40,7 @@ _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: 
 
 @dataclass(frozen=True)
 class LossWeights:
-    """The λ of equation 8."""
+    """The λ of equation 8, and those of what the paper inherits trained: SAM's IoU head, LLaVA's projector."""
 
     text: float = 1.0
     """Of the cross-entropy of words."""

@@ -165,30 +165,29 @@ def test_no_image_is_encoded_twice(tiny: Miras, picture: Any, say: Any) -> None:
         assert counts == {"low": 1, "high": 1, "pixel": 1}
 
 
-def test_conversations_about_one_image_feed_its_tokens_once(tiny: Miras, picture: Any, monkeypatch: Any) -> None:
-    session, fed = tiny.session(picture(40, 60)), []
-    states = tiny.language.states
+@pytest.fixture
+def fed(tiny: Miras, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many tokens each pass through the language model is given."""
+    lengths, states = list[int](), tiny.language.states
 
     def counting(embeddings: Tensor, *rest: Any) -> Tensor:
-        fed.append(embeddings.shape[1])
+        lengths.append(embeddings.shape[1])
         return states(embeddings, *rest)
 
     monkeypatch.setattr(tiny.language, "states", counting)
+    return lengths
+
+
+def test_conversations_about_one_image_feed_its_tokens_once(tiny: Miras, picture: Any, fed: list[int]) -> None:
+    session = tiny.session(picture(40, 60))
     ask_many([session.branch(), session.branch(), session], ["One?", "Two?", "Three?"], limit=1)
     opening = len(tiny.processor.encoder.opening(int(session._memory.cells.sum())))
     assert fed.count(opening) == 1
     assert max(fed[1:]) == len(tiny.processor.encoder.question("Three?", image_tokens=0)) - 1 - len("user\n")
 
 
-def test_a_second_turn_feeds_only_what_is_new(tiny: Miras, picture: Any, say: Any, monkeypatch: Any) -> None:
-    session, fed = tiny.session(picture(40, 60)), []
-    states = tiny.language.states
-
-    def counting(embeddings: Tensor, *rest: Any) -> Tensor:
-        fed.append(embeddings.shape[1])
-        return states(embeddings, *rest)
-
-    monkeypatch.setattr(tiny.language, "states", counting)
+def test_a_second_turn_feeds_only_what_is_new(tiny: Miras, picture: Any, say: Any, fed: list[int]) -> None:
+    session = tiny.session(picture(40, 60))
     with say(tiny, "Yes."):
         session.ask("One?")
     first = list(fed)

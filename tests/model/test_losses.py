@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from miras.model.losses import Weights, compute_losses
+from miras.config import LossWeights
+from miras.model.losses import compute_losses
 from miras.types import Batch, ModelOutput
 
 
@@ -43,7 +44,7 @@ def test_equals_equation_8_in_numpy(content: tuple[float, float]) -> None:
 
     output = ModelOutput(*(torch.tensor(x, dtype=torch.float32) for x in (text, labels, logits, guess)))
     output.labels = output.labels.long()
-    losses = compute_losses(output, batch(torch.tensor(masks).float(), content), Weights(iou=0.1))
+    losses = compute_losses(output, batch(torch.tensor(masks).float(), content), LossWeights(iou=0.1))
     assert losses.text.item() == pytest.approx(ce, rel=1e-5)
     assert losses.bce.item() == pytest.approx(bce, rel=1e-5)
     assert losses.dice.item() == pytest.approx(dice, rel=1e-5)
@@ -53,7 +54,7 @@ def test_equals_equation_8_in_numpy(content: tuple[float, float]) -> None:
 
 
 def test_the_weights_are_those_of_the_paper() -> None:
-    assert (Weights().text, Weights().bce, Weights().dice, Weights().iou) == (1.0, 2.0, 0.5, 0.0)
+    assert (LossWeights().text, LossWeights().bce, LossWeights().dice, LossWeights().iou) == (1.0, 2.0, 0.5, 0.0)
 
 
 def test_coarser_logits_are_scaled_to_the_masks() -> None:
@@ -61,7 +62,7 @@ def test_coarser_logits_are_scaled_to_the_masks() -> None:
     masks[:, :4] = 1
     logits = torch.tensor([[[20.0, 20.0], [-20.0, -20.0]]])
     output = ModelOutput(torch.zeros(1, 3), torch.tensor([0]), logits, torch.tensor([1.0]))
-    losses = compute_losses(output, batch(masks), Weights())
+    losses = compute_losses(output, batch(masks), LossWeights())
     assert losses.seen_iou.item() == 1.0 and losses.dice.item() < 0.1
 
 
@@ -69,7 +70,7 @@ def test_coarser_logits_are_scaled_to_the_masks() -> None:
 def test_perfect_masks_cost_nothing() -> None:
     masks = torch.eye(4)[None]
     output = ModelOutput(torch.zeros(1, 3), torch.tensor([0]), (masks - 0.5) * 100, torch.tensor([1.0]))
-    losses = compute_losses(output, batch(masks), Weights())
+    losses = compute_losses(output, batch(masks), LossWeights())
     assert losses.bce.item() < 1e-6 and losses.dice.item() < 1e-6 and losses.iou.item() == 0
 
 
@@ -77,7 +78,7 @@ def test_perfect_masks_cost_nothing() -> None:
 def test_batches_without_masks_still_have_a_graph(fresh_model: Any, picture: Any, sample: Any, talk: Any) -> None:
     model = fresh_model()
     made = model.processor.collator(mask_size=32)([sample(picture(40, 60), *talk)])
-    losses = compute_losses(model(made), made, Weights(iou=1.0))
+    losses = compute_losses(model(made), made, LossWeights(iou=1.0))
     losses.total.backward()
     assert losses.total.isfinite() and model.language.rows.grad is not None
     assert next(model.vision.projector.parameters()).grad.any()
@@ -87,7 +88,7 @@ def test_batches_without_trained_text_still_have_a_graph(fresh_model: Any, pictu
     model = fresh_model()
     made = model.processor.collator(mask_size=32)([sample(picture(40, 60), "Mark.", "[SEG]")])
     made.labels.fill_(-100)
-    losses = compute_losses(model(made), made, Weights())
+    losses = compute_losses(model(made), made, LossWeights())
     losses.total.backward()
     assert losses.text.item() == 0 and next(model.mask_projector.parameters()).grad is not None
     assert losses.total.isfinite()
@@ -98,6 +99,6 @@ def test_an_image_thinner_than_a_mask_pixel_still_counts(content: tuple[float, f
     masks = torch.zeros(1, 4, 4)
     masks[0, 0, 0] = 1
     output = ModelOutput(torch.zeros(1, 3), torch.tensor([0]), torch.full((1, 4, 4), -5.0), torch.tensor([0.0]))
-    losses = compute_losses(output, batch(masks, content), Weights())
+    losses = compute_losses(output, batch(masks, content), LossWeights())
     missed, right = 5.0067, 0.0067  # the one pixel of the target, and the three others that are real
     assert losses.bce.item() == pytest.approx((missed + 3 * right) / 4, rel=1e-3)

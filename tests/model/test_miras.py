@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 import torch
 
+from miras.config import LossWeights
 from miras.errors import BatchError
-from miras.model.losses import Weights, compute_losses
+from miras.model.losses import compute_losses
 
 FIGURE_4 = {
     "low-resolution encoder": "vision.low.",
@@ -32,7 +33,7 @@ def test_every_part_of_figure_4_is_saved(tiny: Any, part: str) -> None:
 def test_every_part_of_figure_4_is_trained(fresh_model: Any, picture: Any, sample: Any) -> None:
     model = fresh_model()
     batch = model.processor.collator(mask_size=32)([sample(picture(60, 40), "Mark.", "It is [OBJ]a b[SEG].")])
-    compute_losses(model(batch), batch, Weights(iou=1.0)).total.backward()
+    compute_losses(model(batch), batch, LossWeights(iou=1.0)).total.backward()
     for part, name in FIGURE_4.items():
         moved = [p.grad is not None and bool(p.grad.any()) for n, p in model.named_parameters() if name in n]
         assert any(moved), part

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,13 +44,13 @@ class Collator:
         if not any(sample.dialogues for sample in samples):
             raise BatchError(f"a batch needs a dialogue, got {len(samples)} samples without any; leave them out")
         canvases = [Canvas(*sample.image.shape[:2]) for sample in samples]
-        cells = torch.stack([canvas.cells(self.views.grid) for canvas in canvases])
+        image_tokens = [int(canvas.cells(self.views.grid).sum()) for canvas in canvases]
         rows, labels = list[list[int]](), list[list[int]]()
         dialogue_image, masks, targets, found = [], [], list[Target](), list[tuple[int, Span]]()
         for index, sample in enumerate(samples):
             for dialogue in sample.dialogues:
                 encoded = self.encoder.dialogue(
-                    dialogue, image_tokens=int(cells[index].sum()), named=named is None or named[index]
+                    dialogue, image_tokens=image_tokens[index], named=named is None or named[index]
                 )
                 found += [(len(rows), span) for span in encoded.spans]
                 rows.append(encoded.ids)
@@ -60,13 +61,9 @@ class Collator:
                     targets.append(target)
         if len(found) != len(masks):
             raise BatchError(f"one mask per [SEG] is needed: {len(found)} [SEG] tokens, {len(masks)} masks")
-        size = self.mask_size
         return Batch(
-            low=self._views(samples, canvases, self.views.low),
-            high=self._views(samples, canvases, self.views.high),
-            pixel=self._views(samples, canvases, self.views.pixel) if self.views.pixel else None,
-            cells=cells,
-            content=torch.tensor([canvas.content for canvas in canvases]),
+            **self._shown(samples, canvases),
+            **self._wanted(masks, targets),
             input_ids=_pad(rows, self.encoder.stop_id),
             attention_mask=_pad([[1] * len(row) for row in rows], 0),
             labels=_pad(labels, IGNORE),
@@ -74,9 +71,6 @@ class Collator:
             seg_dialogue=torch.tensor([row for row, _ in found], dtype=torch.long),
             seg_position=torch.tensor([span.end for _, span in found], dtype=torch.long),
             obj_span=torch.tensor([[span.start, span.end] for _, span in found], dtype=torch.long).reshape(-1, 2),
-            masks=torch.stack(masks) if masks else torch.zeros(0, size, size),
-            phrases=tuple(target.phrase for target in targets),
-            colors=tuple(target.color for target in targets),
         )
 
     def masks_only(self, samples: Sequence[Sample]) -> Batch:
@@ -89,15 +83,14 @@ class Collator:
             for target in dialogue.targets
             if target.mask is not None
         ]
-        images, size = len(samples), self.mask_size
-        masks = [canvases[index].mask_view(decode(target.mask), size) for index, target in wanted if target.mask]
+        images = len(samples)
+        masks = [
+            canvases[index].mask_view(decode(target.mask), self.mask_size) for index, target in wanted if target.mask
+        ]
         none = torch.zeros(images, 0, dtype=torch.long)
         return Batch(
-            low=self._views(samples, canvases, self.views.low),
-            high=self._views(samples, canvases, self.views.high),
-            pixel=self._views(samples, canvases, self.views.pixel) if self.views.pixel else None,
-            cells=torch.stack([canvas.cells(self.views.grid) for canvas in canvases]),
-            content=torch.tensor([canvas.content for canvas in canvases]),
+            **self._shown(samples, canvases),
+            **self._wanted(masks, [target for _, target in wanted]),
             input_ids=none,
             attention_mask=none,
             labels=none,
@@ -105,10 +98,25 @@ class Collator:
             seg_dialogue=torch.tensor([index for index, _ in wanted], dtype=torch.long),
             seg_position=torch.zeros(len(wanted), dtype=torch.long),
             obj_span=torch.zeros(len(wanted), 2, dtype=torch.long),
-            masks=torch.stack(masks) if masks else torch.zeros(0, size, size),
-            phrases=tuple(target.phrase for _, target in wanted),
-            colors=tuple(target.color for _, target in wanted),
         )
+
+    def _shown(self, samples: Sequence[Sample], canvases: Sequence[Canvas]) -> dict[str, Any]:
+        """The fields of a batch that hold its images."""
+        return {
+            "low": self._views(samples, canvases, self.views.low),
+            "high": self._views(samples, canvases, self.views.high),
+            "pixel": self._views(samples, canvases, self.views.pixel) if self.views.pixel else None,
+            "cells": torch.stack([canvas.cells(self.views.grid) for canvas in canvases]),
+            "content": torch.tensor([canvas.content for canvas in canvases]),
+        }
+
+    def _wanted(self, masks: Sequence[Tensor], targets: Sequence[Target]) -> dict[str, Any]:
+        """The fields of a batch that hold its targets."""
+        return {
+            "masks": torch.stack(list(masks)) if masks else torch.zeros(0, self.mask_size, self.mask_size),
+            "phrases": tuple(target.phrase for target in targets),
+            "colors": tuple(target.color for target in targets),
+        }
 
     @staticmethod
     def _views(samples: Sequence[Sample], canvases: Sequence[Canvas], size: int) -> Tensor:

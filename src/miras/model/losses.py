@@ -6,20 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from miras.config import LossWeights
 from miras.types import Batch, ModelOutput
 
-__all__ = ["Losses", "Weights", "compute_losses"]
-
-
-@dataclass(frozen=True)
-class Weights:
-    """The λ of equation 8, and those of what the paper inherits already trained: SAM's IoU head, LLaVA's projector."""
-
-    text: float = 1.0
-    bce: float = 2.0
-    dice: float = 0.5
-    iou: float = 0.0
-    naming: float = 0.0
+__all__ = ["Losses", "compute_losses"]
 
 
 @dataclass
@@ -36,7 +26,7 @@ class Losses:
     """Mean IoU of the masks of this batch, for the log; no gradient."""
 
 
-def compute_losses(output: ModelOutput, batch: Batch, weights: Weights) -> Losses:
+def compute_losses(output: ModelOutput, batch: Batch, weights: LossWeights) -> Losses:
     """All terms of equation 8. A batch without masks, or without trained text, still gives a graph."""
     text = F.cross_entropy(output.logits.float(), output.labels) if len(output.labels) else output.logits.sum() * 0
     naming = text.new_zeros(()) if output.naming is None else output.naming

@@ -16,7 +16,7 @@ from torch import nn
 
 from miras.config import TrainConfig
 from miras.errors import MirasError
-from miras.model.losses import Losses, Weights, compute_losses
+from miras.model.losses import Losses, compute_losses
 from miras.model.miras import Miras
 from miras.train.batches import Batches, loader
 from miras.train.logs import RunLog, mean_of
@@ -69,10 +69,6 @@ class Training:
     skipped: int = 0
     """All steps whose loss was not finite."""
     _rows: list[dict[str, float]] = field(default_factory=list)
-    _weights: Weights = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._weights = Weights(**asdict(self.config.loss))
 
     @property
     def path(self) -> Path:
@@ -175,7 +171,7 @@ class Training:
         rng = np.random.default_rng([self.config.seed, number, 2])
         with _precision(self.config, device):
             output = self.mode.run(self.model, batch, rng)
-        return compute_losses(output, batch, self._weights)
+        return compute_losses(output, batch, self.config.loss)
 
 
 def _precision(config: TrainConfig, device: torch.device) -> AbstractContextManager[Any]:

@@ -40,11 +40,10 @@ class Naming(nn.Module):
         """Image tokens (I, G, D) → loss over the targets that have a mask and go by the plain name they show."""
         grid = round(tokens.shape[1] ** 0.5)
         shown = batch.masks.flatten(1).any(1).tolist() if len(batch.masks) else []
-        kept = [
-            index for index, phrase in enumerate(batch.phrases) if self._plain(phrase) in self._names and shown[index]
-        ]
+        known = [self._names.get(self._plain(phrase)) for phrase in batch.phrases]
+        kept = [index for index, name in enumerate(known) if name is not None and shown[index]]
         device = tokens.device
-        names = [self._names[self._plain(batch.phrases[index])] for index in kept]
+        names = [known[index] for index in kept]
         colors = [_COLORS.index(color) if (color := batch.colors[index]) in _COLORS else -1 for index in kept]
         rows = torch.tensor(kept, dtype=torch.long, device=device)
         cover = coverage(batch.masks[rows], grid) if kept else tokens.new_zeros(0, tokens.shape[1])

@@ -34,7 +34,7 @@ SOURCES = ("photos", "scenes", "dialogues")
 """What samples are made of: annotated photos, mosaics and pasted cut-outs, conversations about photos."""
 
 _NAMING_PARTS = {name for name in PARTS if name.startswith(("fusion", "vision_projector", "low_"))}
-_DIALOGUES = {"multi_turn", "several", "mixed", "chat", "unclear"}
+_DIALOGUES = {"multi_turn", "several", "mixed", "chat", "quiz", "unclear"}
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 
 
@@ -255,8 +255,6 @@ def _check_text(config: TrainConfig) -> None:
     if config.text == "joint":
         if config.augment.absent:
             raise ConfigError("augment.absent needs text: cached; with text: joint, mixed dialogues hold refusals")
-        if config.loss.naming:
-            raise ConfigError("loss.naming needs text: cached; with text: joint the words themselves are trained")
         return
     left_out = {"lora", "new_tokens"} | (set() if config.loss.naming else _NAMING_PARTS)
     if wrong := sorted(left_out & set(config.parts)):

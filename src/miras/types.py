@@ -183,6 +183,8 @@ class ModelOutput:
     """(S, h, w) in the frame of the canvas."""
     iou: Tensor
     """(S,) the mask decoder's own estimate of each mask's IoU, 0..1."""
+    image_tokens: Tensor | None = None
+    """(I, G, D) image tokens of the whole grid; None where none were made."""
     naming: Tensor | None = None
     """() how far image tokens are from the words for what they show; see `miras.model.naming`."""
 

@@ -13,7 +13,7 @@ import pytest
 
 from miras import tokens
 from miras.data.clues import is_group
-from miras.data.dialogues import chat, direct, mixed, multi_turn, several, unclear, vocabulary
+from miras.data.dialogues import chat, direct, mixed, multi_turn, quiz, several, unclear, vocabulary
 from miras.data.facts import fact
 from miras.data.masks import encode
 from miras.data.photos import Photo, PhotoObject, load_photos
@@ -173,7 +173,7 @@ def test_a_request_that_points_back_to_nothing_is_asked_what_is_meant(outfit: Ph
 
 
 def test_chat_has_no_masks_and_mixed_has_them_anywhere(outfit: Photo) -> None:
-    rng, known = np.random.default_rng(6), {"ccp": frozenset({"coat", "sweater", "bag", "shoes", "umbrella"})}
+    rng, known = np.random.default_rng(6), {"ccp": Counter({"coat", "sweater", "bag", "shoes", "umbrella"})}
     for _ in range(60):
         talk = chat(outfit, rng, known)
         assert 2 <= len(talk.questions) <= 5
@@ -192,8 +192,25 @@ def test_chat_has_no_masks_and_mixed_has_them_anywhere(outfit: Photo) -> None:
     assert all(tokens.SEG not in answer for answer in refused)
 
 
+def test_a_quiz_has_short_answers_of_which_none_gives_another_away(outfit: Photo) -> None:
+    rng, known = np.random.default_rng(7), {"ccp": Counter({"coat", "sweater", "bag", "shoes", "umbrella"})}
+    short = 0
+    for _ in range(60):
+        talk = quiz(outfit, rng, known)
+        assert talk is not None and 1 < len(talk.questions) <= 8
+        assert len(set(talk.questions)) == len(talk.questions)
+        assert not any(token in answer for answer in talk.answers for token in tokens.SPECIAL)
+        short += sum(len(answer.split()) < 3 for answer in talk.answers)
+        for place, answer in enumerate(talk.answers):
+            if answer.startswith(("Yes", "No")):  # whether it is there has not come up before
+                named = {name for name in known["ccp"] if name in talk.questions[place]}
+                assert not any(name in text for text in talk.questions[:place] for name in named)
+    assert short > 60
+
+
 def test_a_photo_without_objects_still_talks() -> None:
     empty = Photo(Path("empty.png"), (), "ccp", array=np.zeros((4, 4, 3), dtype=np.uint8))
+    assert quiz(empty, np.random.default_rng(0), {}) is None
     assert len(chat(empty, np.random.default_rng(0), {}).questions) >= 2
 
 

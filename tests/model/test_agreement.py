@@ -5,20 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
+from tests.talks import TALK, asked, close, mask_logits
 from torch import Tensor
 
 from miras.metrics.masks import mask_iou
 from miras.model.miras import Miras
 from miras.model.session import Session, ask_many
 
-TALK = (
-    ("What is it?", "A car."),
-    ("Mark its wheels.", "The [OBJ]wheel[SEG] and [OBJ]other wheel[SEG]."),
-    ("And that?", "It is [OBJ]door[SEG]."),
-)
 VARIANTS: list[dict[str, Any]] = [
     {},
     {"seg_state": "predicting"},
@@ -27,22 +22,6 @@ VARIANTS: list[dict[str, Any]] = [
     {"fusion": "global", "fusion_residual": False, "alignment_residual": False},
     {"lora": {}, "chat": "vicuna"},
 ]
-
-
-def close(ours: Tensor, theirs: Tensor) -> bool:
-    return ours.shape == theirs.shape and bool((ours - theirs).abs().max() < 1e-3)
-
-
-def asked(model: Miras, image: np.ndarray, say: Any) -> Session:
-    session = model.session(image)
-    for question, answer in TALK:
-        with say(model, answer):
-            session.ask(question)
-    return session
-
-
-def mask_logits(session: Session, turn: int = -1) -> Tensor:
-    return torch.stack([target.logits for target in session.replies[turn].targets if target.logits is not None])
 
 
 @contextmanager

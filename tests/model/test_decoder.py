@@ -57,7 +57,15 @@ def test_few_and_many_keys_give_the_same_attention() -> None:
 @pytest.mark.parametrize(("height", "width"), [(4, 4), (3, 5)])
 def test_positions_differ_from_cell_to_cell(height: int, width: int) -> None:
     encoded = sine_positions(height, width, 16, like=torch.zeros(0, dtype=torch.bfloat16))
-    assert encoded.shape == (height * width, 16) and encoded.dtype == torch.bfloat16
-    assert len(encoded.unique(dim=0)) == height * width
-    rows = encoded.float().unflatten(0, (height, width))
+    assert encoded.shape == (1, height * width, 16) and encoded.dtype == torch.bfloat16
+    assert len(encoded[0].unique(dim=0)) == height * width
+    rows = encoded[0].float().unflatten(0, (height, width))
     assert torch.equal(rows[:, 0, :8], rows[:, -1, :8]) and torch.equal(rows[0, :, 8:], rows[-1, :, 8:])
+
+
+def test_a_place_in_a_photo_is_encoded_alike_whatever_the_shape_of_the_photo() -> None:
+    content = torch.tensor([[1.0, 1.0], [0.5, 1.0]])  # a square photo, and one half as high
+    square, wide = sine_positions(8, 8, 16, like=content, content=content).unflatten(1, (8, 8))
+    coarse = sine_positions(4, 4, 16, like=content).unflatten(1, (4, 4))[0]
+    assert torch.equal(wide[:, :, 8:], square[:, :, 8:])
+    assert torch.allclose(wide[:4, 0, :8], coarse[:, 0, :8], atol=1e-5)

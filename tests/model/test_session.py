@@ -8,35 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from tests.talks import TALK, asked, close, mask_logits
 
 from miras import tokens
 from miras.errors import ContextFull, EmptyQuestion, QuestionTooLong, SessionError
 from miras.model.miras import Miras
 from miras.model.replies import Reply
-from miras.model.session import Session, ask_many
-
-TALK = (
-    ("What is it?", "A car."),
-    ("Mark its wheels.", "The [OBJ]wheel[SEG] and [OBJ]other wheel[SEG]."),
-    ("And that?", "It is [OBJ]door[SEG]."),
-)
-
-
-def close(ours: Tensor, theirs: Tensor) -> bool:
-    return ours.shape == theirs.shape and bool((ours - theirs).abs().max() < 1e-3)
-
-
-def asked(model: Miras, image: np.ndarray, say: Any) -> Session:
-    session = model.session(image)
-    for question, answer in TALK:
-        with say(model, answer):
-            session.ask(question)
-    return session
-
-
-def mask_logits(session: Session, turn: int = -1) -> Tensor:
-    return torch.stack([target.logits for target in session.replies[turn].targets if target.logits is not None])
+from miras.model.session import ask_many
 
 
 def test_undo_takes_back_the_last_turn(tiny: Miras, picture: Any, say: Any) -> None:

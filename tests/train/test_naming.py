@@ -1,4 +1,4 @@
-"""Region naming in stage 1: image tokens learn without a pass through the language model."""
+"""Region naming: image tokens learn without, and beside, a pass through the language model."""
 
 from collections.abc import Callable
 
@@ -37,6 +37,14 @@ def test_the_loss_falls_and_what_it_teaches_moves(training: Callable[..., Traini
     assert not still
 
 
+def test_it_goes_on_beside_the_language_model(training: Callable[..., Training]) -> None:
+    named, plain = (training(text="joint", loss={"text": 1.0, "naming": n}, ema=0.0) for n in (0.5, 0.0))
+    batch = next(iter(named.batches))
+    with_it, without = (made._losses(batch, 0).total.item() for made in (named, plain))
+    assert with_it == pytest.approx(without + 0.5 * named._losses(batch, 0).naming.item(), rel=1e-5)
+    assert plain._losses(batch, 0).naming.item() == 0 < named._losses(batch, 0).naming.item()
+
+
 def test_absent_and_unknown_things_are_not_named(training: Callable[..., Training]) -> None:
     made = training(**NAMED, parts=PARTS)
     naming = made.mode.naming  # type: ignore[attr-defined]
@@ -59,7 +67,6 @@ def test_a_qualified_phrase_goes_by_its_plain_name() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"text": "joint", "loss": {"naming": 1.0}}, "loss.naming needs text: cached"),
         ({"text": "cached", "parts": {"fusion": 1e-3}}, "parts.fusion cannot be trained"),
         ({"text": "cached", "loss": {"naming": 1.0}, "parts": {"lora": 1e-3}}, "parts.lora cannot be trained"),
     ],

@@ -2,7 +2,7 @@
 
 - `multi_turn` reasons towards one target over 3 to 7 turns, then marks it.
 - `direct` is one request that names its target, `several` one request for two to four targets.
-- `chat` holds questions and answers without masks.
+- `chat` holds questions and answers without masks, `quiz` many that have a short answer.
 - `mixed` holds chat with requests in between, so that masks come at any turn.
 - `unclear` points back although nothing was said, and is asked what is meant.
 
@@ -16,7 +16,7 @@ from miras.data.facts import fact
 from miras.data.photos import Photo, PhotoObject
 from miras.data.phrasing import forms, listing, number, pick, say
 from miras.data.questions import Question as Question
-from miras.data.questions import QuestionKind, Vocabulary, absent_names, ask, question
+from miras.data.questions import QuestionKind, Vocabulary, absent_name, ask, question
 from miras.data.questions import read_answer as read_answer
 from miras.data.questions import vocabulary as vocabulary
 from miras.data.reasoning import Pair, marked, talk
@@ -24,12 +24,13 @@ from miras.data.reasoning import multi_turn as multi_turn
 from miras.errors import DialogueError
 from miras.types import Dialogue, Target
 
-__all__ = ["chat", "direct", "mixed", "several", "unclear"]
+__all__ = ["chat", "direct", "mixed", "quiz", "several", "unclear"]
 
 _BARE = 0.12
 """Share of direct requests that are no more than the name."""
 _LISTED = 5
 """Most things that a description lists."""
+_QUIZ = 8
 _QUESTIONS: dict[str, QuestionKind] = {"objects": "objects", "colors": "colors", "places": "places"}
 _CHAT = ("objects", "objects", "colors", "places", "about", "counts")
 
@@ -79,6 +80,20 @@ def chat(photo: Photo, rng: np.random.Generator, vocabulary: Vocabulary) -> Dial
     while len(pairs) + len(close) < length:
         pairs.append(_chat(photo, rng, vocabulary, pairs))
     return Dialogue(talk([*pairs, *close]), image=photo.name, kind="chat", meta={"source": photo.source})
+
+
+def quiz(photo: Photo, rng: np.random.Generator, vocabulary: Vocabulary) -> Dialogue | None:
+    """Up to eight questions that have a short answer, none answered by one before; None where there is none to ask."""
+    told: list[Question] = []
+    for _ in range(_QUIZ):
+        found = question(photo, pick(rng, tuple(_QUESTIONS.values())), rng, vocabulary)
+        if found and not any(found.about == q.about and found.kind in (q.kind, "objects") for q in told):
+            told.append(found)
+    if not told:
+        return None
+    return Dialogue(
+        talk([(q.text, q.reply) for q in told]), image=photo.name, kind="quiz", meta={"source": photo.source}
+    )
 
 
 def mixed(photo: Photo, rng: np.random.Generator, vocabulary: Vocabulary) -> Dialogue:
@@ -151,10 +166,9 @@ def _again(target: PhotoObject, rng: np.random.Generator) -> list[Pair]:
 
 def _absent(photo: Photo, rng: np.random.Generator, vocabulary: Vocabulary) -> Pair | None:
     """A request for something that is not there and its polite refusal."""
-    names = absent_names(photo, vocabulary)
-    if not names:
+    name = absent_name(photo, vocabulary, rng)
+    if name is None:
         return None
-    name = pick(rng, names)
     slots = forms(name, name)
     return _sure(say("direct_q", rng, slots)), _sure(say("absent_a", rng, slots))
 

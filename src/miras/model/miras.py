@@ -73,7 +73,7 @@ class Miras(PreTrainedModel):
         queries = self.queries(states, batch.seg_dialogue, batch.obj_span)  # (S, Q)
         features = self.pixel.encode(batch.high if batch.pixel is None else batch.pixel, seen.maps)
         mask_logits, iou = self.mark(queries, features, batch.seg_image)
-        return ModelOutput(logits, labels, mask_logits, iou)
+        return ModelOutput(logits, labels, mask_logits, iou, seen.tokens)
 
     def see(self, low: Tensor, high: Tensor, content: Tensor) -> Seen:
         """Views (I, 3, h, w) and content (I, 2) → image tokens and high-resolution maps."""

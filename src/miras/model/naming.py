@@ -1,8 +1,9 @@
 """Stage 1's other half: image tokens learn to read like the words for what they show (paper §C.2).
 
 "Align mask-based region features with language embeddings": every image token under an object's mask should lie
-nearer to the input embedding of that object's name, and of its colour, than to any other name or colour. The frozen
-language model then finds words it knows where it expects image tokens. This costs no pass through it.
+nearer to the input embedding of that object's name, and of its colour, than to any other name or colour; and every
+image token nearer to the words for its own place in the photo than to those for others. The frozen language model
+then finds words it knows where it expects image tokens. This costs no pass through it.
 """
 
 from collections.abc import Sequence
@@ -11,11 +12,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["RegionNaming", "coverage"]
+__all__ = ["COLUMNS", "ROWS", "RegionNaming", "coverage"]
+
+ROWS, COLUMNS = ("top", "middle", "bottom"), ("left", "center", "right")
+"""Words for thirds of a photo."""
 
 _SHARPNESS = 12.0
 """Factor on cosines before the softmax."""
 _COLOR_WEIGHT = 0.5
+_PLACE_WEIGHT = 0.25
 _LENGTH_WEIGHT = 0.1
 
 
@@ -29,31 +34,38 @@ def coverage(masks: Tensor, grid: int) -> Tensor:
 
 
 class RegionNaming(nn.Module):
-    """Compares image tokens with the word embeddings of a fixed list of names and a fixed list of colours."""
+    """Compares image tokens with the word embeddings of fixed lists of names, colours, rows and columns."""
 
     names: Tensor
     colors: Tensor
+    rows: Tensor
+    columns: Tensor
     center: Tensor
 
-    def __init__(self, *, names: Tensor, colors: Tensor) -> None:
+    def __init__(self, *, names: Tensor, colors: Tensor, rows: Tensor, columns: Tensor) -> None:
         super().__init__()
-        both = torch.cat([names, colors])
-        self.register_buffer("center", both.mean(0))
-        self.register_buffer("names", F.normalize(names - self.center, dim=-1))
-        self.register_buffer("colors", F.normalize(colors - self.center, dim=-1))
-        self.length = float((both - self.center).norm(dim=-1).mean())
+        words = {"names": names, "colors": colors, "rows": rows, "columns": columns}
+        every = torch.cat(list(words.values()))
+        self.register_buffer("center", every.mean(0))
+        for name, list_ in words.items():
+            self.register_buffer(name, F.normalize(list_ - self.center, dim=-1))
+        self.length = float((every - self.center).norm(dim=-1).mean())
         """Typical distance of a word from the centre; tokens are drawn to the same distance."""
 
     @classmethod
-    def from_words(
-        cls, embeddings: Tensor, names: Sequence[Sequence[int]], colors: Sequence[Sequence[int]]
-    ) -> "RegionNaming":
-        """Input embeddings (V, D), token ids of every name and colour; a word of several tokens is their mean."""
-        rows = [torch.stack([embeddings[list(ids)].float().mean(0) for ids in words]) for words in (names, colors)]
-        return cls(names=rows[0], colors=rows[1])
+    def from_words(cls, embeddings: Tensor, **words: Sequence[Sequence[int]]) -> "RegionNaming":
+        """Input embeddings (V, D), token ids of every word of the four lists; several tokens count as their mean."""
+        return cls(**{
+            kind: torch.stack([embeddings[list(ids)].float().mean(0) for ids in each]) for kind, each in words.items()
+        })  # fmt: skip
 
-    def forward(self, tokens: Tensor, cover: Tensor, image: Tensor, name: Tensor, color: Tensor) -> Tensor:
-        """Tokens (I, G, D); per object its cover (S, G), image, name index, colour index or -1 (S,) → loss."""
+    def forward(
+        self, tokens: Tensor, content: Tensor, cover: Tensor, image: Tensor, name: Tensor, color: Tensor
+    ) -> Tensor:
+        """Tokens (I, G, D), content (I, 2); per object its cover (S, G), image, name index, colour index or -1 (S,).
+
+        Gives the weighted sum of how far tokens are from their names, colours, places and the length of a word.
+        """
         offset = tokens.float() - self.center
         length = offset.norm(dim=-1).clamp(min=1e-6)
         direction = offset / length[..., None]
@@ -61,7 +73,8 @@ class RegionNaming(nn.Module):
         named = self._miss(direction, self.names, cover, image, name)
         known = color >= 0
         colored = self._miss(direction, self.colors, cover[known], image[known], color[known])
-        return named + _COLOR_WEIGHT * colored + _LENGTH_WEIGHT * spread
+        placed = self._misplaced(direction, content)
+        return named + _COLOR_WEIGHT * colored + _PLACE_WEIGHT * placed + _LENGTH_WEIGHT * spread
 
     @staticmethod
     def _miss(direction: Tensor, words: Tensor, cover: Tensor, image: Tensor, index: Tensor) -> Tensor:
@@ -71,3 +84,16 @@ class RegionNaming(nn.Module):
         chance = F.log_softmax(direction @ words.T * _SHARPNESS, -1)  # (I, G, words)
         of_word = chance[image, :, index]  # (S, G)
         return -(of_word * cover).sum() / cover.sum()
+
+    def _misplaced(self, direction: Tensor, content: Tensor) -> Tensor:
+        """Cross-entropy of every cell's row and column, over the cells that hold real pixels."""
+        grid = round(direction.shape[1] ** 0.5)
+        where = (torch.arange(grid, device=content.device) + 0.5) / grid / content[..., None]  # (I, 2, g), real below 1
+        row, column = (where.clamp(max=0.999) * 3).long().unbind(1)
+        both = [row[:, :, None].expand(-1, -1, grid).flatten(1), column[:, None].expand(-1, grid, -1).flatten(1)]
+        real = ((where[:, 0, :, None] < 1) & (where[:, 1, None] < 1)).flatten(1)
+        miss = [
+            F.cross_entropy((direction @ words.T * _SHARPNESS)[real], third[real])
+            for words, third in zip((self.rows, self.columns), both, strict=True)
+        ]
+        return miss[0] + miss[1]

@@ -131,5 +131,5 @@ class DualVisualEncoder(nn.Module):
         fused = self.fusion(features, maps[-3:], content)
         if self.positions:
             grid = features.shape[-1]
-            fused = fused + sine_positions(grid, grid, fused.shape[-1], like=fused)
+            fused = fused + sine_positions(grid, grid, fused.shape[-1], like=fused, content=content)
         return self.projector(fused)

@@ -110,11 +110,12 @@ def _device(name: str) -> torch.device:
 
 
 def _text_mode(config: TrainConfig, model: Miras, console: Console) -> TextMode:
-    if config.text == "joint":
-        return JointText()
     photos = [photo for split in ("train", "val") for photo in load_photos(config.data, split)]
     cutouts = load_cutouts(config.cutouts) if config.cutouts else []
     phrases = all_phrases(photos, cutouts)
+    naming = Naming.of(model, phrases).to(model.device) if config.loss.naming else None
+    if config.text == "joint":
+        return JointText(naming)
     console.print(f"text states of {len(phrases)} phrases: computed once, then kept in {config.run}", highlight=False)
     with console.status("") as status:
         states = phrase_states(
@@ -122,7 +123,6 @@ def _text_mode(config: TrainConfig, model: Miras, console: Console) -> TextMode:
         )
     if config.init is None:
         _standardize(model, states.spans())
-    naming = Naming.of(model, phrases).to(model.device) if config.loss.naming else None
     model.language.to("meta")  # the steps do not need it, and it is the largest part
     return CachedText(states.to(model.device), naming)
 

@@ -1,4 +1,4 @@
-"""Region naming in stage 1: which word each target of a batch should draw its image tokens to."""
+"""Region naming: which word each target of a batch should draw its image tokens to."""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from miras.model.miras import Miras
-from miras.model.naming import RegionNaming, coverage
+from miras.model.naming import COLUMNS, ROWS, RegionNaming, coverage
 from miras.types import Batch
 
 __all__ = ["Naming"]
@@ -28,16 +28,17 @@ class Naming(nn.Module):
 
     @classmethod
     def of(cls, model: Miras, phrases: Sequence[str]) -> "Naming":
-        """The phrases that are plain names, and the colours, as the model's language part embeds them."""
+        """The phrases that are plain names, colours and places, as the model's language part embeds them."""
         names = [phrase for phrase in phrases if not _QUALIFIED.match(phrase)]
-        text = model.processor.encoder.text
         words = model.language.lm.get_input_embeddings().get_parameter("weight").detach()
         # words inside a text begin with a space, and it is those that image tokens should resemble
-        regions = RegionNaming.from_words(words, [text(f" {n}") for n in names], [text(f" {c}") for c in _COLORS])
+        lists = {"names": names, "colors": _COLORS, "rows": ROWS, "columns": COLUMNS}
+        inside = {kind: [model.processor.encoder.text(f" {word}") for word in each] for kind, each in lists.items()}
+        regions = RegionNaming.from_words(words, **inside)
         return cls(regions, names)
 
     def forward(self, tokens: Tensor, batch: Batch) -> Tensor:
-        """Image tokens (I, G, D) → loss over the targets that have a mask and go by the plain name they show."""
+        """Image tokens (I, G, D) → loss over all places and over the targets that are shown and go by a known name."""
         grid = round(tokens.shape[1] ** 0.5)
         shown = batch.masks.flatten(1).any(1).tolist() if len(batch.masks) else []
         known = [self._names.get(self._plain(phrase)) for phrase in batch.phrases]
@@ -49,6 +50,7 @@ class Naming(nn.Module):
         cover = coverage(batch.masks[rows], grid) if kept else tokens.new_zeros(0, tokens.shape[1])
         return self.regions(
             tokens,
+            batch.content,
             cover,
             batch.seg_image[rows],
             torch.tensor(names, dtype=torch.long, device=device),

@@ -14,10 +14,10 @@ import numpy as np
 from miras.config import Augmentation, TrainConfig
 from miras.data import augment
 from miras.data.clues import same_region
-from miras.data.dialogues import Vocabulary, chat, direct, mixed, multi_turn, several, unclear, vocabulary
+from miras.data.dialogues import Vocabulary, chat, direct, mixed, multi_turn, quiz, several, unclear, vocabulary
 from miras.data.masks import encode
 from miras.data.photos import Photo, PhotoObject, load_photos
-from miras.data.questions import absent_names
+from miras.data.questions import absent_name
 from miras.data.scenes import Cutout, load_cutouts, mosaic, paste
 from miras.tokens import write
 from miras.types import Dialogue, Sample, Target, Turn
@@ -52,7 +52,7 @@ class Pool:
         self.targets, self.tokens, self.length = targets, tokens, length
         self.vocabulary: Vocabulary = vocabulary(photos)
         self._counts = Counter(thing.class_name for photo in photos for thing in photo.objects)
-        weights = np.array([sum(self._counts[o.class_name] ** -0.5 for o in photo.objects) for photo in photos]) ** 0.8
+        weights = np.array([sum(self._counts[o.class_name] ** -0.3 for o in photo.objects) for photo in photos]) ** 0.9
         ends = np.round(np.cumsum(weights) / weights.sum() * _LISTED * len(photos)).astype(int)
         self.listed = np.repeat(np.arange(len(photos)), np.diff(ends, prepend=0))
         """(items,) the number of the photo of each item."""
@@ -66,7 +66,7 @@ class Pool:
 
     def pick(self, objects: Sequence[PhotoObject], count: int, rng: np.random.Generator) -> list[PhotoObject]:
         """Up to `count` different objects, small ones and rare classes more often."""
-        weights = np.array([_PICKED[o.size] * self._counts.get(o.class_name, 30) ** -0.3 for o in objects])
+        weights = np.array([_PICKED[o.size] * self._counts.get(o.class_name, 30) ** -0.15 for o in objects])
         chosen = rng.choice(len(objects), min(count, len(objects)), replace=False, p=weights / weights.sum())
         return [objects[index] for index in chosen]
 
@@ -110,11 +110,11 @@ class PhotoSource:
         """See SampleSource."""
         rng = np.random.default_rng(seed)
         photo = _flipped(self.pool.photo(item), self.changes, rng)
-        absent = absent_names(photo, self.pool.vocabulary) if rng.random() < self.changes.absent else []
+        absent = absent_name(photo, self.pool.vocabulary, rng) if rng.random() < self.changes.absent else None
         photo = _recoloured(_zoomed(photo, self.changes, rng), self.changes, rng)
         told = self.pool.requests(photo, rng)
         if absent:
-            told = pack(told, _nothing(absent[int(rng.integers(len(absent)))], photo))
+            told = pack(told, _nothing(absent, photo))
         return Sample(photo.pixels(), (told,), "photos")
 
 
@@ -178,6 +178,8 @@ class DialogueSource:
             made = several(photo, apart, rng) if len(apart) > 1 else None
         elif kind == "chat":
             made = chat(photo, rng, self.pool.vocabulary)
+        elif kind == "quiz":
+            made = quiz(photo, rng, self.pool.vocabulary)
         elif kind == "unclear":
             made = unclear(photo, self.pool.pick(photo.objects, 1, rng)[0], rng)
         return made or mixed(photo, rng, self.pool.vocabulary)

@@ -86,7 +86,10 @@ class TextMode(Protocol):
 
 
 class JointText:
-    """The whole model."""
+    """The whole model; with `naming`, image tokens are compared with the words for what they show as well."""
+
+    def __init__(self, naming: Naming | None = None) -> None:
+        self.naming = naming
 
     def collate(self, collator: Collator, samples: Sequence[Sample]) -> Batch:
         """See TextMode."""
@@ -94,7 +97,8 @@ class JointText:
 
     def run(self, model: Miras, batch: Batch, rng: np.random.Generator) -> ModelOutput:
         """See TextMode."""
-        return model(batch)
+        output: ModelOutput = model(batch)
+        return replace(output, naming=_named(self.naming, output, batch))
 
 
 class CachedText:
@@ -123,5 +127,10 @@ class CachedText:
         features = model.pixel.encode(batch.high if batch.pixel is None else batch.pixel, maps)
         mask_logits, iou = model.mark(queries, features, batch.seg_image)
         silent = mask_logits.new_zeros(0, 1)
-        naming = self.naming(model.vision(batch.low, maps, batch.content), batch) if self.naming else None
-        return ModelOutput(silent, batch.seg_dialogue[:0], mask_logits, iou, naming)
+        tokens = model.vision(batch.low, maps, batch.content) if self.naming else None
+        output = ModelOutput(silent, batch.seg_dialogue[:0], mask_logits, iou, tokens)
+        return replace(output, naming=_named(self.naming, output, batch))
+
+
+def _named(naming: Naming | None, output: ModelOutput, batch: Batch) -> torch.Tensor | None:
+    return None if naming is None or output.image_tokens is None else naming(output.image_tokens, batch)

@@ -103,6 +103,7 @@ class _Broken(JointText):
     """Gives no number for the mask of some batches."""
 
     def __init__(self, broken: set[int]) -> None:
+        super().__init__()
         self.broken, self.calls = broken, 0
 
     def run(self, model: Any, batch: Batch, rng: np.random.Generator) -> ModelOutput:

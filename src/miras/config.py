@@ -51,7 +51,7 @@ class LossWeights:
     iou: float = 0.0
     """Of the squared error of the predicted IoU."""
     naming: float = 0.0
-    """Of image tokens' distance from the words for what they show; needs text: cached."""
+    """Of image tokens' distance from the words for what they show."""
 
 
 @dataclass(frozen=True)

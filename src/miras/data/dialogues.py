@@ -31,6 +31,7 @@ _BARE = 0.12
 _LISTED = 5
 """Most things that a description lists."""
 _QUIZ = 8
+"""Most questions of a quiz."""
 _QUESTIONS: dict[str, QuestionKind] = {"objects": "objects", "colors": "colors", "places": "places"}
 _CHAT = ("objects", "objects", "colors", "places", "about", "counts")
 

@@ -15,7 +15,9 @@ from miras.data.phrasing import forms, pick, say
 
 __all__ = [
     "COLORS",
+    "COLUMNS",
     "POSITIONS",
+    "ROWS",
     "Question",
     "QuestionKind",
     "Vocabulary",
@@ -32,8 +34,11 @@ Vocabulary = Mapping[str, Mapping[str, int]]
 """Source of photos → every class that it annotates → how many of its photos hold that class."""
 
 COLORS = ("beige", "black", "blue", "brown", "gray", "green", "orange", "pink", "purple", "red", "white", "yellow")
-POSITIONS = tuple(f"{row} {column}" for row in ("top", "middle", "bottom") for column in ("left", "center", "right"))
+ROWS, COLUMNS = ("top", "middle", "bottom"), ("left", "center", "right")
+POSITIONS = tuple(f"{row} {column}" for row in ROWS for column in COLUMNS)
 
+_SHORT = 0.4
+"""Share of replies that are the short answer alone."""
 _SPELLINGS = {"grey": "gray", "centre": "center", "upper": "top", "lower": "bottom"}
 _COLOR = re.compile(rf"\b(?:{'|'.join((*COLORS, 'grey'))})\b", re.IGNORECASE)
 _PLACE = re.compile(r"\b(top|upper|middle|bottom|lower)[ -](left|center|centre|right)\b", re.IGNORECASE)
@@ -44,8 +49,6 @@ _NEGATED = re.compile(
     re.IGNORECASE,
 )
 _AFFIRMED = re.compile(r"\b(?:there (?:is|are)|there's|i (?:can )?see|shows|contains|can be seen)\b", re.IGNORECASE)
-_SHORT = 0.4
-"""Share of replies that are the short answer alone."""
 _DENIED = re.compile(r"\bnot\b|n't\b|\bneither\b", re.IGNORECASE)
 
 

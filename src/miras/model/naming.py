@@ -12,10 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["COLUMNS", "ROWS", "RegionNaming", "coverage"]
-
-ROWS, COLUMNS = ("top", "middle", "bottom"), ("left", "center", "right")
-"""Words for thirds of a photo."""
+__all__ = ["RegionNaming", "coverage"]
 
 _SHARPNESS = 12.0
 """Factor on cosines before the softmax."""
@@ -34,7 +31,7 @@ def coverage(masks: Tensor, grid: int) -> Tensor:
 
 
 class RegionNaming(nn.Module):
-    """Compares image tokens with the word embeddings of fixed lists of names, colours, rows and columns."""
+    """Compares image tokens with the word embeddings of fixed lists: names, colours, the three rows and columns."""
 
     names: Tensor
     colors: Tensor

@@ -110,6 +110,8 @@ def _device(name: str) -> torch.device:
 
 
 def _text_mode(config: TrainConfig, model: Miras, console: Console) -> TextMode:
+    if config.text == "joint" and not config.loss.naming:
+        return JointText()
     photos = [photo for split in ("train", "val") for photo in load_photos(config.data, split)]
     cutouts = load_cutouts(config.cutouts) if config.cutouts else []
     phrases = all_phrases(photos, cutouts)

@@ -6,15 +6,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from miras.data.questions import COLORS, COLUMNS, ROWS
 from miras.model.miras import Miras
-from miras.model.naming import COLUMNS, ROWS, RegionNaming, coverage
+from miras.model.naming import RegionNaming, coverage
 from miras.types import Batch
 
 __all__ = ["Naming"]
 
-_COLORS = (
-    "black", "white", "gray", "brown", "beige", "red", "orange", "yellow", "green", "blue", "purple", "pink",
-)  # fmt: skip
 _QUALIFIED = re.compile(r"(\w+most|largest|smallest) ")
 
 
@@ -32,7 +30,7 @@ class Naming(nn.Module):
         names = [phrase for phrase in phrases if not _QUALIFIED.match(phrase)]
         words = model.language.lm.get_input_embeddings().get_parameter("weight").detach()
         # words inside a text begin with a space, and it is those that image tokens should resemble
-        lists = {"names": names, "colors": _COLORS, "rows": ROWS, "columns": COLUMNS}
+        lists = {"names": names, "colors": COLORS, "rows": ROWS, "columns": COLUMNS}
         inside = {kind: [model.processor.encoder.text(f" {word}") for word in each] for kind, each in lists.items()}
         regions = RegionNaming.from_words(words, **inside)
         return cls(regions, names)
@@ -45,7 +43,7 @@ class Naming(nn.Module):
         kept = [index for index, name in enumerate(known) if name is not None and shown[index]]
         device = tokens.device
         names = [known[index] for index in kept]
-        colors = [_COLORS.index(color) if (color := batch.colors[index]) in _COLORS else -1 for index in kept]
+        colors = [COLORS.index(color) if (color := batch.colors[index]) in COLORS else -1 for index in kept]
         rows = torch.tensor(kept, dtype=torch.long, device=device)
         cover = coverage(batch.masks[rows], grid) if kept else tokens.new_zeros(0, tokens.shape[1])
         return self.regions(

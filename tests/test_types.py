@@ -62,6 +62,12 @@ def test_a_batch_knows_the_image_of_each_seg() -> None:
     assert batch().seg_image.tolist() == [1, 0]
 
 
+def test_a_batch_knows_which_images_hold_a_target() -> None:
+    assert batch().marked.tolist() == [0, 1]
+    assert batch(seg_dialogue=torch.tensor([2, 2])).marked.tolist() == [1]
+    assert without_targets().marked.tolist() == [0]
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
@@ -92,6 +98,6 @@ def test_a_batch_without_targets_is_a_batch() -> None:
 def test_moving_a_batch_moves_every_tensor_and_keeps_the_words() -> None:
     moved = without_targets().to("meta")
     tensors = [value for value in vars(moved).values() if isinstance(value, torch.Tensor)]
-    assert len(tensors) == 12
+    assert len(tensors) == 13
     assert {value.device.type for value in tensors} == {"meta"}
     assert moved.phrases == ("cup", "plate")

@@ -145,6 +145,8 @@ class Batch:
     """(S,) its main colour, where one is annotated."""
     pixel: Tensor | None = None
     """(I, 3, h, w) view for a pixel encoder that has its own image size."""
+    marked: Tensor = field(init=False)
+    """(M,) the images that hold a target, in order, the first where none does; only they need a pixel encoder."""
 
     def __post_init__(self) -> None:
         images, dialogues, segs = len(self.high), len(self.input_ids), len(self.seg_dialogue)
@@ -158,6 +160,7 @@ class Batch:
             raise BatchError(
                 f"seg_dialogue points at dialogue {int(self.seg_dialogue.max())}, the batch has {dialogues}"
             )
+        self.marked = self.seg_image.unique() if segs else self.dialogue_image.new_zeros(1)
 
     @property
     def seg_image(self) -> Tensor:

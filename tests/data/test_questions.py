@@ -1,5 +1,6 @@
 """Questions without masks: balanced, true of the annotations, and read back exactly."""
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -7,7 +8,16 @@ import numpy as np
 import pytest
 
 from miras.data.photos import Photo, load_photos
-from miras.data.questions import COLORS, POSITIONS, QuestionKind, absent_names, question, read_answer, vocabulary
+from miras.data.questions import (
+    COLORS,
+    POSITIONS,
+    QuestionKind,
+    absent_names,
+    ask_several,
+    question,
+    read_answer,
+    vocabulary,
+)
 
 KINDS: tuple[QuestionKind, ...] = ("objects", "colors", "places")
 
@@ -58,6 +68,22 @@ def test_handmade_questions_are_true(garage: Photo) -> None:
                 assert asked.answer in ("black", "gray") and f"{side} wheel" in asked.text
             else:
                 assert asked.answer in POSITIONS and asked.answer in asked.reply.lower()
+
+
+def test_a_question_about_several_things_is_answered_one_by_one(garage: Photo) -> None:
+    rng = np.random.default_rng(1)
+    colors = {f"the {o.phrase} is {o.color}": o.phrase for o in garage.objects}
+    for _ in range(40):
+        asked = ask_several(garage, "colors", rng)
+        assert asked is not None
+        text, reply, phrases = asked
+        said = re.split(", | and ", reply[0].lower() + reply[1:-1])
+        assert [colors[each] for each in said] == phrases and len(phrases) >= 2
+        assert all(phrase in text for phrase in phrases)
+    assert ask_several(garage, "colors", rng, told=["leftmost wheel"]) is None  # one other has a colour of its own
+    places = ask_several(garage, "places", rng)
+    assert places is not None and len(places[2]) >= 2
+    assert all(f"in the {o.position}" in places[1] for o in garage.objects if o.phrase in places[2])
 
 
 def test_what_is_not_decided_is_not_asked(garage: Photo) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from miras.model.generation import Row, generate
+from miras.model.generation import Marks, Row, generate
 from miras.model.language import Language
 
 
@@ -69,6 +69,34 @@ def test_barred_tokens_are_not_written(tiny: Any) -> None:
     row = Row(prompt(5, 0))
     run(tiny.language, [row], never=ids, limit=4)
     assert ids[0] not in row.ids and len(row.ids) == 4
+
+
+@pytest.mark.parametrize(
+    ("ids", "token", "next_one"),
+    [
+        ([5], 9, 9),  # outside a name anything goes
+        ([5, 1, 6, 2], 9, 9),
+        ([5, 1, 6], 7, 7),
+        ([5, 1, 6], 2, 2),
+        ([5, 1, 6], 9, 2),  # the answer would end, or another name begin, within one
+        ([5, 1, 6], 1, 2),
+        ([5, 1], 2, 4),  # an empty name
+        ([5, 1], 9, 4),
+    ],
+)
+def test_a_name_that_is_opened_is_closed(ids: list[int], token: int, next_one: int) -> None:
+    likes = torch.zeros(10).index_fill(0, torch.tensor([1, 2, 9]), 5.0)
+    likes[4] = 3.0
+    assert Marks(opens=1, closes=2).settle(ids, token, likes, stop_id=9) == next_one
+
+
+def test_rows_of_a_batch_close_their_own_names(tiny: Any) -> None:
+    free, held = Row(prompt(5, 0)), Row(prompt(5, 0))
+    run(tiny.language, [free], limit=4)
+    first, second = free.ids[:2]
+    assert first != second
+    run(tiny.language, [Row(prompt(4, 1)), held], limit=4, stop_id=second, marks=Marks(opens=first, closes=300))
+    assert held.ids[0] == first and held.ids[1] not in (first, second, 300)  # not empty, although it would end there
 
 
 @pytest.mark.parametrize("limit", [0, 1])

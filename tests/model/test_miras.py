@@ -44,6 +44,23 @@ def test_without_alignment_there_is_none(make: Any) -> None:
 
 
 @torch.no_grad()
+def test_only_images_that_hold_a_target_are_encoded_for_masks(
+    tiny: Any, picture: Any, sample: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talks = [sample(picture(60, 40), "Is it?", "Yes."), sample(picture(50, 60, 1), "Mark.", "It is [OBJ]a b[SEG].")]
+    collator, encode, encoded = tiny.processor.collator(mask_size=32), tiny.pixel.encode, list[int]()
+
+    def counted(views: torch.Tensor, maps: Any) -> Any:
+        encoded.append(len(views))
+        return encode(views, maps)
+
+    monkeypatch.setattr(tiny.pixel, "encode", counted)
+    both, alone = tiny(collator(talks)), tiny(collator(talks[1:]))
+    assert encoded == [1, 1]
+    assert torch.allclose(both.mask_logits, alone.mask_logits, atol=1e-4)
+
+
+@torch.no_grad()
 def test_placeholders_must_match_image_tokens(tiny: Any, picture: Any, sample: Any) -> None:
     batch = tiny.processor.collator(mask_size=32)([sample(picture(60, 60), "Is it?", "Yes.")])
     batch.input_ids[0, (batch.input_ids[0] == tiny.processor.encoder.image_id).nonzero()[0]] = 5

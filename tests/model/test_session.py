@@ -142,7 +142,7 @@ def test_what_a_seg_answers_to(make: Any, picture: Any, say: Any, changes: Any) 
     model = make(**changes)
     session = model.session(picture(50, 80))
     replies: dict[str, Reply] = {}
-    for text in ("[SEG]", "[OBJ]a[SEG]", "[OBJ][SEG]", "[SEG] b [OBJ]a[SEG][SEG]", "none [OBJ]open"):
+    for text in ("[SEG]", "[OBJ]a[SEG]", "[SEG] b [OBJ]a[SEG][SEG]", "none"):
         with say(model, text):
             replies[text] = session.branch().ask("Mark.")
         assert replies[text].text == text
@@ -226,6 +226,15 @@ def test_the_model_never_writes_an_image(tiny: Miras, picture: Any, monkeypatch:
     likes[0, encoder.image_id], likes[0, encoder.stop_id] = 2, 1
     monkeypatch.setattr(tiny.language, "logits", lambda states: likes)
     assert tiny.session(picture(50, 80)).ask("Well?").text == ""
+
+
+def test_a_name_that_the_model_opens_is_filled_and_closed(tiny: Miras, picture: Any, monkeypatch: Any) -> None:
+    encoder = tiny.processor.encoder
+    likes = torch.zeros(1, tiny.language.base_size + len(tokens.SPECIAL))
+    likes[0, encoder.obj_id], likes[0, encoder.stop_id], likes[0, encoder.text("x")[0]] = 3, 2, 1
+    monkeypatch.setattr(tiny.language, "logits", lambda states: likes)
+    reply = tiny.session(picture(50, 80)).ask("Well?", limit=3)
+    assert reply.text == "[OBJ]x[SEG]" and [target.phrase for target in reply.targets] == ["x"]
 
 
 def test_batches_of_one_session_twice_or_two_models_are_refused(make: Any, picture: Any) -> None:

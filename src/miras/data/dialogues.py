@@ -16,7 +16,7 @@ from miras.data.facts import fact
 from miras.data.photos import Photo, PhotoObject
 from miras.data.phrasing import forms, listing, number, pick, say
 from miras.data.questions import Question as Question
-from miras.data.questions import QuestionKind, Vocabulary, absent_name, ask, question
+from miras.data.questions import QuestionKind, Vocabulary, absent_name, ask, ask_several, question
 from miras.data.questions import read_answer as read_answer
 from miras.data.questions import vocabulary as vocabulary
 from miras.data.reasoning import Pair, marked, talk
@@ -28,6 +28,8 @@ __all__ = ["chat", "direct", "mixed", "quiz", "several", "unclear"]
 
 _BARE = 0.12
 """Share of direct requests that are no more than the name."""
+_ABSENT = 0.12
+"""Share of the turns of `mixed` that ask for something that is not there: taught more often, refusals spread."""
 _LISTED = 5
 """Most things that a description lists."""
 _QUIZ = 8
@@ -84,22 +86,32 @@ def chat(photo: Photo, rng: np.random.Generator, vocabulary: Vocabulary) -> Dial
 
 
 def quiz(photo: Photo, rng: np.random.Generator, vocabulary: Vocabulary) -> Dialogue | None:
-    """Up to eight questions that have a short answer, none answered by one before; None where there is none to ask."""
-    told: list[Question] = []
-    for _ in range(_QUIZ):
-        found = question(photo, pick(rng, tuple(_QUESTIONS.values())), rng, vocabulary)
-        if found and not any(found.about == q.about and found.kind in (q.kind, "objects") for q in told):
-            told.append(found)
-    if not told:
+    """Up to eight questions that have a short answer, and two about several things at once; None with nothing to ask.
+
+    None is answered by one before.
+    """
+    steps = ["one"] * _QUIZ + ["colors", "places"]
+    pairs: list[Pair] = []
+    told: list[tuple[str, str]] = []  # kind of question, phrase
+    for step in (steps[index] for index in rng.permutation(len(steps))):
+        if step == "one":
+            found = question(photo, pick(rng, tuple(_QUESTIONS.values())), rng, vocabulary)
+            new = found and not any(found.about == about and found.kind in (kind, "objects") for kind, about in told)
+            if found and new:
+                pairs.append((found.text, found.short))
+                told.append((found.kind, found.about))
+        elif listed := ask_several(photo, _QUESTIONS[step], rng, [about for kind, about in told if kind == step]):
+            pairs.append((listed[0], listed[1]))
+            told += [(step, about) for about in listed[2]]
+    if not pairs:
         return None
-    return Dialogue(
-        talk([(q.text, q.reply) for q in told]), image=photo.name, kind="quiz", meta={"source": photo.source}
-    )
+    return Dialogue(talk(pairs), image=photo.name, kind="quiz", meta={"source": photo.source})
 
 
 def mixed(photo: Photo, rng: np.random.Generator, vocabulary: Vocabulary) -> Dialogue:
     """Text turns and masks in any order: chat, requests by name, requests that point back, things not there."""
-    steps = [pick(rng, ("chat", "direct", "again", "absent")) for _ in range(1 + int(rng.random() * 3))]
+    usual = ("chat", "direct", "again")
+    steps = ["absent" if rng.random() < _ABSENT else pick(rng, usual) for _ in range(1 + int(rng.random() * 3))]
     steps += ["chat", "direct" if rng.random() < 0.5 else "again"]
     pairs: list[Pair] = []
     targets: list[PhotoObject] = []

@@ -2,8 +2,8 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from miras.data.clues import is_group
 from miras.data.facts import fact, related
 from miras.data.photos import Photo, PhotoObject
-from miras.data.phrasing import forms, pick, say
+from miras.data.phrasing import forms, listing, pick, say
 
 __all__ = [
     "COLORS",
@@ -24,6 +24,7 @@ __all__ = [
     "absent_name",
     "absent_names",
     "ask",
+    "ask_several",
     "question",
     "read_answer",
     "vocabulary",
@@ -64,6 +65,11 @@ class Question:
     """`yes` or `no`, a colour word, or one of the nine positions."""
     reply: str
 
+    @property
+    def short(self) -> str:
+        """The answer alone, as a reply."""
+        return f"{self.answer.capitalize()}."
+
 
 def vocabulary(photos: Iterable[Photo]) -> Vocabulary:
     """The classes that each source annotates; what a photo of that source may be asked about."""
@@ -102,13 +108,34 @@ def ask(target: PhotoObject, kind: Literal["colors", "places"], rng: np.random.G
     return _made(kind, target.phrase, text, answer, long, rng)
 
 
+def ask_several(
+    photo: Photo, kind: QuestionKind, rng: np.random.Generator, told: Collection[str] = ()
+) -> tuple[str, str, list[str]] | None:
+    """One question for the colours or places of two to six things, its reply, and the phrases of these things.
+
+    The reply takes them in the order asked: `The coat is black and the shoes are white.` What is `told` is left out;
+    None with fewer than two others.
+    """
+    known = {o.phrase: o for o in photo.objects if _askable(o, kind) and o.phrase not in told}
+    if len(known) < 2:
+        return None
+    chosen = [list(known.values())[index] for index in rng.permutation(len(known))[: 2 + int(rng.random() * 5)]]
+    slots = [forms(target.phrase, target.class_name) for target in chosen]
+    text = say(f"{kind}_several_q", rng, {"list": listing([each["the"] for each in slots])})
+    within = "" if kind == "colors" else "in the "
+    said = [f"{each['the']} {each['be']} {within}{_answer(o, kind)}" for each, o in zip(slots, chosen, strict=True)]
+    reply = f"{listing(said)}."
+    return (text, reply[0].upper() + reply[1:], [target.phrase for target in chosen]) if text else None
+
+
 def _made(
     kind: QuestionKind, about: str, text: str | None, answer: str, long: str | None, rng: np.random.Generator
 ) -> Question | None:
     """The question with its long reply, or with no more than the answer; None where words were missing."""
     if not text or not long:
         return None
-    return Question(kind, about, text, answer, f"{answer.capitalize()}." if rng.random() < _SHORT else long)
+    made = Question(kind, about, text, answer, long)
+    return replace(made, reply=made.short) if rng.random() < _SHORT else made
 
 
 def _answer(target: PhotoObject, kind: QuestionKind) -> str | None:

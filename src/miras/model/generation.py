@@ -15,7 +15,7 @@ from transformers import DynamicCache
 
 from miras.model.language import Language
 
-__all__ = ["KeyValues", "Row", "generate"]
+__all__ = ["KeyValues", "Marks", "Row", "generate"]
 
 KeyValues = list[tuple[Tensor, Tensor]]
 """Keys and values of one conversation, layer by layer, each (1, heads, T, width)."""
@@ -42,14 +42,41 @@ class Row:
         return self.past[0][0].shape[2] if self.past else 0
 
 
+@dataclass(frozen=True)
+class Marks:
+    """The tokens around the name of what is marked; what is opened is closed, and no name is empty."""
+
+    opens: int
+    closes: int
+
+    def settle(self, ids: Sequence[int], token: int, logits: Tensor, stop_id: int) -> int:
+        """The token that follows `ids` where `token` was the likeliest of the logits (V,).
+
+        Within a name, the end of the answer or a second opening closes it.
+        """
+        inside = next((seen for seen in reversed(ids) if seen in (self.opens, self.closes)), None) == self.opens
+        ends = (self.opens, self.closes, stop_id)
+        if not inside or token not in ends:
+            return token
+        if ids[-1] != self.opens:
+            return self.closes
+        return int(logits.index_fill(-1, torch.tensor(ends, device=logits.device), -torch.inf).argmax())
+
+
 @torch.inference_mode()
 def generate(
-    language: Language, rows: Sequence[Row], *, stop_id: int, limit: int, never: Sequence[int] = ()
+    language: Language,
+    rows: Sequence[Row],
+    *,
+    stop_id: int,
+    limit: int,
+    never: Sequence[int] = (),
+    marks: Marks | None = None,
 ) -> Iterator[list[tuple[int, int]]]:
     """Decode until every row stopped or has `limit` tokens; yields (row, token) pairs of every step.
 
-    Tokens in `never` are not written, however likely. Fills `ids`, `states`, `stopped` of each row and, at the end,
-    `past` with everything that was fed.
+    Tokens in `never` are not written, however likely; `marks` says which come in pairs. Fills `ids`, `states`,
+    `stopped` of each row and, at the end, `past` with everything that was fed.
     """
     cache, mask, states = _prefill(language, rows)
     lengths = torch.tensor([row.past_length + len(row.embeddings) for row in rows], device=mask.device)
@@ -58,7 +85,11 @@ def generate(
     while active:
         for place, index in enumerate(active):
             rows[index].states.append(states[place])
-        chosen = language.logits(states).index_fill(-1, barred, -torch.inf).argmax(-1).tolist()
+        logits = language.logits(states).index_fill(-1, barred, -torch.inf)
+        chosen = logits.argmax(-1).tolist()
+        if marks is not None:
+            each = zip(active, chosen, logits, strict=True)
+            chosen = [marks.settle(rows[index].ids, token, likes, stop_id) for index, token, likes in each]
         going = []
         for place, (index, token) in enumerate(zip(active, chosen, strict=True)):
             row = rows[index]

@@ -71,8 +71,7 @@ class Miras(PreTrainedModel):
         states = self.language.states(embeddings, batch.attention_mask)  # (B, T, D)
         logits, labels = self._trained_logits(states, batch.labels)
         queries = self.queries(states, batch.seg_dialogue, batch.obj_span)  # (S, Q)
-        features = self.pixel.encode(batch.high if batch.pixel is None else batch.pixel, seen.maps)
-        mask_logits, iou = self.mark(queries, features, batch.seg_image)
+        mask_logits, iou = self.mark_batch(queries, batch, seen.maps)
         return ModelOutput(logits, labels, mask_logits, iou, seen.tokens)
 
     def see(self, low: Tensor, high: Tensor, content: Tensor) -> Seen:
@@ -118,6 +117,12 @@ class Miras(PreTrainedModel):
             nothing = features.embedding.sum() * 0 + queries.sum()
             return nothing + queries.new_zeros(0, 1, 1), nothing + queries.new_zeros(0)
         return self.pixel.decode(queries, features, image)
+
+    def mark_batch(self, queries: Tensor, batch: Batch, maps: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        """`mark` for a batch and the maps of its images, of which only those that hold a target are encoded."""
+        views = batch.high if batch.pixel is None else batch.pixel
+        features = self.pixel.encode(views[batch.marked], tuple(map_[batch.marked] for map_ in maps))
+        return self.mark(queries, features, torch.searchsorted(batch.marked, batch.seg_image))
 
     def _trained_logits(self, states: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Only states that predict a trained token meet the vocabulary: (L, V) logits, (L,) labels."""

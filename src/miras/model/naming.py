@@ -16,7 +16,7 @@ __all__ = ["RegionNaming", "coverage"]
 
 _SHARPNESS = 12.0
 """Factor on cosines before the softmax."""
-_COLOR_WEIGHT = 0.5
+_COLOR_WEIGHT = 1.0
 _PLACE_WEIGHT = 0.25
 _LENGTH_WEIGHT = 0.1
 
@@ -75,12 +75,13 @@ class RegionNaming(nn.Module):
 
     @staticmethod
     def _miss(direction: Tensor, words: Tensor, cover: Tensor, image: Tensor, index: Tensor) -> Tensor:
-        """Cross-entropy of each object's word over the cells it covers."""
+        """Cross-entropy of each object's word over the cells it covers; an object counts by the root of its size."""
         if not len(index):
             return direction.sum() * 0
         chance = F.log_softmax(direction @ words.T * _SHARPNESS, -1)  # (I, G, words)
         of_word = chance[image, :, index]  # (S, G)
-        return -(of_word * cover).sum() / cover.sum()
+        weight = cover / cover.sum(1, keepdim=True).clamp(min=1e-6).sqrt()
+        return -(of_word * weight).sum() / weight.sum()
 
     def _misplaced(self, direction: Tensor, content: Tensor) -> Tensor:
         """Cross-entropy of every cell's row and column, over the cells that hold real pixels."""

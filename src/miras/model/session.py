@@ -19,7 +19,7 @@ from miras import tokens
 from miras.data.images import load_image
 from miras.errors import ContextFull, EmptyQuestion, MirasError, QuestionTooLong, SessionError
 from miras.model.folders import made_beside
-from miras.model.generation import KeyValues, Row, generate
+from miras.model.generation import KeyValues, Marks, Row, generate
 from miras.model.memory import Memory
 from miras.model.miras import Miras
 from miras.model.replies import Reply, Segment
@@ -194,12 +194,13 @@ def ask_many(sessions: Sequence[Session], questions: Sequence[str], *, limit: in
 
 
 def _generate(asked: Sequence[_Asked], limit: int) -> Iterator[Any]:
-    """Decode the answers; an answer never holds an image, since it could not be shown one."""
+    """Decode the answers; an answer never holds an image, since it could not be shown one, nor a name left open."""
     if not asked:
         return iter(())
     model = asked[0].session.model
     encoder, rows = model.processor.encoder, [each.row for each in asked]
-    return generate(model.language, rows, stop_id=encoder.stop_id, limit=limit, never=[encoder.image_id])
+    marks = Marks(encoder.obj_id, encoder.seg_id)
+    return generate(model.language, rows, stop_id=encoder.stop_id, limit=limit, never=[encoder.image_id], marks=marks)
 
 
 @torch.inference_mode()

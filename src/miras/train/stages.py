@@ -124,8 +124,7 @@ class CachedText:
         high = model.vision.high
         maps = high(batch.high, model.frozen_stages) if model.frozen_stages else high(batch.high)
         queries = model.queries(states, torch.arange(targets, device=device), span.to(device))
-        features = model.pixel.encode(batch.high if batch.pixel is None else batch.pixel, maps)
-        mask_logits, iou = model.mark(queries, features, batch.seg_image)
+        mask_logits, iou = model.mark_batch(queries, batch, maps)
         silent = mask_logits.new_zeros(0, 1)
         tokens = model.vision(batch.low, maps, batch.content) if self.naming else None
         output = ModelOutput(silent, batch.seg_dialogue[:0], mask_logits, iou, tokens)

@@ -61,7 +61,7 @@ class Augmentation:
     flip: float = 0.5
     """Mirror it."""
     zoom: float = 0.35
-    """Cut out a part; dialogues are never cut, since what is at the border would be denied."""
+    """Cut out a part; of dialogues only a quiz is, without its questions of what is there: the border may hold it."""
     zoom_small: float = 0.2
     """Zoom in on a fine or medium object instead."""
     jitter: float = 0.7
@@ -100,7 +100,7 @@ class TrainConfig:
     """Most requests of one direct sample."""
     sequence_tokens: int = 320
     """Direct requests are added to a sequence while it has at most so many tokens, those of the image not counted."""
-    image_size: int = 448
+    image_size: int = 576
     """Side of the high-resolution view in pixels, a multiple of 32."""
     image_size_start: int | None = None
     """Another side for the first part of the run, in pixels."""
@@ -280,7 +280,7 @@ def _check_numbers(config: TrainConfig) -> None:
             raise ConfigError(f"{name} must be {wanted}, got {shares.get(name, getattr(config, name, None))}")
     for name in ("image_size", "image_size_start"):
         if (size := getattr(config, name)) is not None and (size <= 0 or size % 32):
-            raise ConfigError(f"{name} must be a multiple of 32 px, got {size}; choose 320, 448 or 512")
+            raise ConfigError(f"{name} must be a multiple of 32 px, got {size}; choose 320, 448 or 576")
     if config.warmup >= config.steps:
         raise ConfigError(f"warmup must end before steps do, got warmup {config.warmup} of {config.steps} steps")
 

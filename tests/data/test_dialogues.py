@@ -212,7 +212,15 @@ def test_a_quiz_has_short_answers_of_which_none_gives_another_away(outfit: Photo
 def test_a_photo_without_objects_still_talks() -> None:
     empty = Photo(Path("empty.png"), (), "ccp", array=np.zeros((4, 4, 3), dtype=np.uint8))
     assert quiz(empty, np.random.default_rng(0), {}) is None
-    assert len(chat(empty, np.random.default_rng(0), {}).questions) >= 2
+
+
+def test_a_quiz_can_leave_out_what_is_there(outfit: Photo) -> None:
+    known = {"ccp": Counter({"coat", "sweater", "bag", "shoes", "umbrella"})}
+    for presence, said in ((True, {"Yes.", "No."}), (False, set())):
+        talks = [quiz(outfit, np.random.default_rng(seed), known, presence=presence) for seed in range(20)]
+        answers = [answer for talk in talks if talk is not None for answer in talk.answers]
+        assert len(answers) > 40
+        assert set(answers) & {"Yes.", "No."} == said
 
 
 def test_real_reasoning_keeps_the_secret_and_the_truth(told: list[Told]) -> None:

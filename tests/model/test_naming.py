@@ -48,6 +48,18 @@ def test_cells_that_are_not_covered_do_not_matter(naming: RegionNaming) -> None:
     assert tokens.grad[0, 1].abs().sum() == 0
 
 
+def test_an_object_counts_by_the_root_of_its_size(naming: RegionNaming) -> None:
+    cover, image = torch.tensor([[1.0, 1, 1, 1, 0], [0, 0, 0, 0, 1]]), torch.tensor([0, 0])
+    tokens = torch.nn.functional.normalize(torch.randn(1, 5, 16, generator=torch.Generator().manual_seed(2)), dim=-1)
+
+    def miss(*which: int) -> float:
+        chosen = list(which)
+        names = torch.tensor([1, 2])[chosen]
+        return float(naming._miss(tokens, naming.names, cover[chosen], image[chosen], names))
+
+    assert miss(0, 1) == pytest.approx((2 * miss(0) + miss(1)) / 3, rel=1e-5)  # four cells and one
+
+
 def test_an_unknown_color_adds_nothing_and_a_known_one_does(naming: RegionNaming) -> None:
     cover, image, name = torch.ones(1, 4), torch.tensor([0]), torch.tensor([0])
     tokens = torch.randn(1, 4, 16, generator=torch.Generator().manual_seed(1))

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,17 @@ def test_requests_are_added_while_there_is_room(shapes: Path) -> None:
     assert pool_of([photo], tokens=1).requests(photo, rng, first) == first
 
 
+def test_only_a_quiz_is_cut_and_then_nothing_at_the_border_is_denied(shapes: Path, settings: Settings) -> None:
+    changes = settings(augment={"zoom": 1.0, "jitter": 0.0}).augment
+    photos = load_photos(shapes, "train")
+    for kind in ("quiz", "multi_turn", "mixed", "unclear"):
+        source = DialogueSource(pool_of(photos, tokens=1), changes, {kind: 1.0})
+        samples = [source.sample(item, item) for item in range(len(source))]
+        cut = [sample for sample in samples if sample.image.shape[:2] != photos[0].size]
+        assert (len(cut) > len(samples) / 2) == (kind == "quiz")
+        assert not {"Yes.", "No."} & {answer for sample in cut for answer in sample.dialogues[0].answers}
+
+
 def test_absent_things_have_an_empty_mask(shapes: Path, settings: Settings, garage: Photo) -> None:
     config = settings(text="cached", augment={"absent": 1.0, "zoom": 0.0, "zoom_small": 0.0})
     photos = load_photos(shapes, "train")
@@ -101,6 +113,16 @@ def test_rare_classes_come_more_often(shapes: Path) -> None:
     assert sum(times.values()) == pytest.approx(4 * len(many), abs=1)
     assert times[30] > 2 * max(times[index] for index in range(30))
     assert min(times.values()) >= 1
+
+
+def test_small_things_and_those_singled_out_are_picked_more_often(garage: Photo, shapes: Path) -> None:
+    pool, rng = pool_of(load_photos(shapes, "train")), np.random.default_rng(0)
+    both = [replace(garage.objects[2], phrase=phrase, class_name="wheel") for phrase in ("wheel", "leftmost wheel")]
+    first = Counter(pool.pick(both, 1, rng)[0].phrase for _ in range(400))
+    assert 1.2 < first["leftmost wheel"] / first["wheel"] < 2.1  # 1.6 is meant
+    sizes = [replace(both[0], area=area) for area in (0.001, 0.5)]
+    small = Counter(pool.pick(sizes, 1, rng)[0].size for _ in range(400))
+    assert 1.15 < small["fine"] / small["coarse"] < 2.0  # 1.5 is meant
 
 
 def _shared(photo: Photo, other: Photo) -> set[str]:

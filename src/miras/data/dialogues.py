@@ -28,7 +28,7 @@ __all__ = ["chat", "direct", "mixed", "quiz", "several", "unclear"]
 
 _BARE = 0.12
 """Share of direct requests that are no more than the name."""
-_ABSENT = 0.12
+_ABSENT = 0.08
 """Share of the turns of `mixed` that ask for something that is not there: taught more often, refusals spread."""
 _LISTED = 5
 """Most things that a description lists."""
@@ -85,17 +85,19 @@ def chat(photo: Photo, rng: np.random.Generator, vocabulary: Vocabulary) -> Dial
     return Dialogue(talk([*pairs, *close]), image=photo.name, kind="chat", meta={"source": photo.source})
 
 
-def quiz(photo: Photo, rng: np.random.Generator, vocabulary: Vocabulary) -> Dialogue | None:
+def quiz(photo: Photo, rng: np.random.Generator, vocabulary: Vocabulary, *, presence: bool = True) -> Dialogue | None:
     """Up to eight questions that have a short answer, and two about several things at once; None with nothing to ask.
 
-    None is answered by one before.
+    None is answered by one before. Without `presence` it asks for colours and places alone, which stay true of a
+    part cut out of a photo.
     """
+    kinds = [kind for kind in _QUESTIONS.values() if presence or kind != "objects"]
     steps = ["one"] * _QUIZ + ["colors", "places"]
     pairs: list[Pair] = []
     told: list[tuple[str, str]] = []  # kind of question, phrase
     for step in (steps[index] for index in rng.permutation(len(steps))):
         if step == "one":
-            found = question(photo, pick(rng, tuple(_QUESTIONS.values())), rng, vocabulary)
+            found = question(photo, pick(rng, kinds), rng, vocabulary)
             new = found and not any(found.about == about and found.kind in (kind, "objects") for kind, about in told)
             if found and new:
                 pairs.append((found.text, found.short))

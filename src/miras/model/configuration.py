@@ -59,7 +59,7 @@ class MirasConfig(PreTrainedConfig):
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)
         if self.high and self.high["size"] % 32:
-            raise ConfigError(f"high.size must be a multiple of 32 px, got {self.high['size']}; choose 448 or 512")
+            raise ConfigError(f"high.size must be a multiple of 32 px, got {self.high['size']}; choose 448 or 576")
         if self.low and (cells := self.low["size"] / self.low.get("patch_size", 32)) != self.image_grid:
             raise ConfigError(
                 f"image_grid must be the cells per side of the low-resolution map, {cells:g}, got {self.image_grid}; "
@@ -102,7 +102,7 @@ _NANO: dict[str, Any] = {
         "rms_norm_eps": 1e-5, "tie_word_embeddings": True, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 2,
     },
     "low": {"kind": "efficientnet-lite", "width": 1.0, "depth": 1.0, "size": 256},
-    "high": {"kind": "efficientnet-lite", "width": 1.1, "depth": 1.2, "size": 448},
+    "high": {"kind": "efficientnet-lite", "width": 1.1, "depth": 1.2, "size": 576},
     "pixel": {
         "kind": "pyramid", "width": 128, "fine_width": 32, "context": 2, "decoder_width": 128, "heads": 4, "depth": 2,
     },

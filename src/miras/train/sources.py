@@ -13,7 +13,7 @@ import numpy as np
 
 from miras.config import Augmentation, TrainConfig
 from miras.data import augment
-from miras.data.clues import same_region
+from miras.data.clues import extreme, same_region
 from miras.data.dialogues import Vocabulary, chat, direct, mixed, multi_turn, quiz, several, unclear, vocabulary
 from miras.data.masks import encode
 from miras.data.photos import Photo, PhotoObject, load_photos
@@ -28,6 +28,8 @@ _LISTED = 4
 """Mean number of times that a photo is listed."""
 _PICKED = {"fine": 1.5, "medium": 1.3, "coarse": 1.0}
 """How much likelier small objects are asked for."""
+_SINGLED = 1.6
+"""How much likelier one picked out of several, such as the leftmost wheel."""
 _TRIES = 4
 """Photos that are cut or laid together anew when nothing annotated is left; then a photo is taken as it is."""
 
@@ -65,8 +67,9 @@ class Pool:
         return self.photos[self.listed[item]]
 
     def pick(self, objects: Sequence[PhotoObject], count: int, rng: np.random.Generator) -> list[PhotoObject]:
-        """Up to `count` different objects, small ones and rare classes more often."""
-        weights = np.array([_PICKED[o.size] * self._counts.get(o.class_name, 30) ** -0.15 for o in objects])
+        """Up to `count` different objects; small ones, rare classes and those singled out more often."""
+        rare = np.array([self._counts.get(o.class_name, 30) ** -0.15 for o in objects])
+        weights = rare * [_PICKED[o.size] * (_SINGLED if extreme(o) else 1.0) for o in objects]
         chosen = rng.choice(len(objects), min(count, len(objects)), replace=False, p=weights / weights.sum())
         return [objects[index] for index in chosen]
 
@@ -151,7 +154,10 @@ class SceneSource:
 
 @dataclass(frozen=True)
 class DialogueSource:
-    """One conversation of a random kind, and then direct requests while there is room in the sequence."""
+    """One conversation of a random kind, and then direct requests while there is room in the sequence.
+
+    Photos of a quiz are at times cut, so that a name tells less about where the thing is; then it asks for no presence.
+    """
 
     pool: Pool
     changes: Augmentation
@@ -163,13 +169,17 @@ class DialogueSource:
     def sample(self, item: int, seed: int) -> Sample:
         """See SampleSource."""
         rng = np.random.default_rng(seed)
-        photo = _recoloured(_flipped(self.pool.photo(item), self.changes, rng), self.changes, rng)
-        return Sample(photo.pixels(), (self.pool.requests(photo, rng, self._talk(photo, rng)),), "dialogues")
-
-    def _talk(self, photo: Photo, rng: np.random.Generator) -> Dialogue:
-        """A dialogue of a random kind; `mixed`, which every photo allows, where the photo does not allow it."""
+        whole = _flipped(self.pool.photo(item), self.changes, rng)
         weights = np.array(list(self.kinds.values()))
         kind = list(self.kinds)[rng.choice(len(weights), p=weights / weights.sum())]
+        photo = _zoomed(whole, self.changes, rng) if kind == "quiz" else whole
+        cut = photo is not whole
+        talk = quiz(photo, rng, self.pool.vocabulary, presence=False) if cut else self._talk(kind, photo, rng)
+        told = self.pool.requests(photo, rng, talk)
+        return Sample(_recoloured(photo, self.changes, rng).pixels(), (told,), "dialogues")
+
+    def _talk(self, kind: str, photo: Photo, rng: np.random.Generator) -> Dialogue:
+        """A dialogue of that kind; `mixed`, which every photo allows, where the photo does not allow it."""
         made: Dialogue | None = None
         if kind == "multi_turn":
             made = multi_turn(photo, self.pool.pick(photo.objects, 1, rng)[0], rng)

@@ -13,6 +13,7 @@ import numpy as np
 
 from miras.data.clues import is_group, same_region
 from miras.data.facts import fact
+from miras.data.habits import Habits
 from miras.data.photos import Photo, PhotoObject
 from miras.data.phrasing import forms, listing, number, pick, say
 from miras.data.questions import Question as Question
@@ -85,11 +86,18 @@ def chat(photo: Photo, rng: np.random.Generator, vocabulary: Vocabulary) -> Dial
     return Dialogue(talk([*pairs, *close]), image=photo.name, kind="chat", meta={"source": photo.source})
 
 
-def quiz(photo: Photo, rng: np.random.Generator, vocabulary: Vocabulary, *, presence: bool = True) -> Dialogue | None:
+def quiz(
+    photo: Photo,
+    rng: np.random.Generator,
+    vocabulary: Vocabulary,
+    *,
+    presence: bool = True,
+    habits: Habits | None = None,
+) -> Dialogue | None:
     """Up to eight questions that have a short answer, and two about several things at once; None with nothing to ask.
 
     None is answered by one before. Without `presence` it asks for colours and places alone, which stay true of a
-    part cut out of a photo.
+    part cut out of a photo; `habits` are as in `question`.
     """
     kinds = [kind for kind in _QUESTIONS.values() if presence or kind != "objects"]
     steps = ["one"] * _QUIZ + ["colors", "places"]
@@ -97,7 +105,7 @@ def quiz(photo: Photo, rng: np.random.Generator, vocabulary: Vocabulary, *, pres
     told: list[tuple[str, str]] = []  # kind of question, phrase
     for step in (steps[index] for index in rng.permutation(len(steps))):
         if step == "one":
-            found = question(photo, pick(rng, kinds), rng, vocabulary)
+            found = question(photo, pick(rng, kinds), rng, vocabulary, habits)
             new = found and not any(found.about == about and found.kind in (kind, "objects") for kind, about in told)
             if found and new:
                 pairs.append((found.text, found.short))

@@ -2,14 +2,15 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 import numpy as np
 
 from miras.data.clues import is_group
 from miras.data.facts import fact, related
+from miras.data.habits import Habits
 from miras.data.photos import Photo, PhotoObject
 from miras.data.phrasing import forms, listing, pick, say
 
@@ -37,6 +38,8 @@ Vocabulary = Mapping[str, Mapping[str, int]]
 COLORS = ("beige", "black", "blue", "brown", "gray", "green", "orange", "pink", "purple", "red", "white", "yellow")
 ROWS, COLUMNS = ("top", "middle", "bottom"), ("left", "center", "right")
 POSITIONS = tuple(f"{row} {column}" for row in ROWS for column in COLUMNS)
+
+_Thing = TypeVar("_Thing")
 
 _SHORT = 0.4
 """Share of replies that are the short answer alone."""
@@ -79,17 +82,22 @@ def vocabulary(photos: Iterable[Photo]) -> Vocabulary:
     return found
 
 
-def question(photo: Photo, kind: QuestionKind, rng: np.random.Generator, vocabulary: Vocabulary) -> Question | None:
+def question(
+    photo: Photo, kind: QuestionKind, rng: np.random.Generator, vocabulary: Vocabulary, habits: Habits | None = None
+) -> Question | None:
     """A question of that kind; None when the photo's annotations do not decide one.
 
     `objects` asks about something present and something absent equally often, so it also needs a class that is
     surely absent. `colors` and `places` leave out groups, and colours of people; each answer that the photo holds is
-    as likely as the others.
+    as likely as the others. With `habits`, what is asked about is drawn so that its name alone says little.
     """
     if kind not in get_args(QuestionKind):
         raise ValueError(f"a question asks about {get_args(QuestionKind)}, got {kind!r}; choose one of them")
     if kind == "objects":
-        return _presence(photo, rng, vocabulary)
+        return _presence(photo, rng, vocabulary, habits)
+    if habits is not None:
+        known = [target for target in photo.objects if _askable(target, kind)]
+        return ask(_drawn(rng, known, [habits.surprise(kind, o) for o in known]), kind, rng) if known else None
     by_answer: dict[str | None, list[PhotoObject]] = {}
     for target in photo.objects:
         if _askable(target, kind):
@@ -164,16 +172,21 @@ def absent_name(photo: Photo, vocabulary: Vocabulary, rng: np.random.Generator) 
     absent = absent_names(photo, vocabulary)
     if not absent:
         return None
-    counts = np.array([vocabulary[photo.source][name] for name in absent], dtype=float)
-    return absent[int(rng.choice(len(absent), p=counts / counts.sum()))]
+    return _drawn(rng, absent, [vocabulary[photo.source][name] for name in absent])
 
 
-def _presence(photo: Photo, rng: np.random.Generator, vocabulary: Vocabulary) -> Question | None:
+def _drawn(rng: np.random.Generator, things: Sequence[_Thing], weights: Sequence[float]) -> _Thing:
+    """One of them, as likely as its weight."""
+    return things[int(rng.choice(len(things), p=np.array(weights) / sum(weights)))]
+
+
+def _presence(photo: Photo, rng: np.random.Generator, vocabulary: Vocabulary, habits: Habits | None) -> Question | None:
     present = sorted({o.class_name for o in photo.objects})
     absent = absent_name(photo, vocabulary, rng)
     if absent is None:
         return None
-    answer, name = ("yes", pick(rng, present)) if rng.random() < 0.5 else ("no", absent)
+    weights = [1.0 if habits is None else habits.lacking(photo.source, name) for name in present]
+    answer, name = ("yes", _drawn(rng, present, weights)) if rng.random() < 0.5 else ("no", absent)
     slots = forms(name, name)
     return _made("objects", name, say("objects_q", rng, slots), answer, say(f"objects_{answer}", rng, slots), rng)
 

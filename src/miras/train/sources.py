@@ -15,6 +15,7 @@ from miras.config import Augmentation, TrainConfig
 from miras.data import augment
 from miras.data.clues import extreme, same_region
 from miras.data.dialogues import Vocabulary, chat, direct, mixed, multi_turn, quiz, several, unclear, vocabulary
+from miras.data.habits import Habits
 from miras.data.masks import encode
 from miras.data.photos import Photo, PhotoObject, load_photos
 from miras.data.questions import absent_name
@@ -53,6 +54,7 @@ class Pool:
         self.photos = photos
         self.targets, self.tokens, self.length = targets, tokens, length
         self.vocabulary: Vocabulary = vocabulary(photos)
+        self.habits = Habits(photos)
         self._counts = Counter(thing.class_name for photo in photos for thing in photo.objects)
         weights = np.array([sum(self._counts[o.class_name] ** -0.3 for o in photo.objects) for photo in photos]) ** 0.9
         ends = np.round(np.cumsum(weights) / weights.sum() * _LISTED * len(photos)).astype(int)
@@ -174,9 +176,12 @@ class DialogueSource:
         kind = list(self.kinds)[rng.choice(len(weights), p=weights / weights.sum())]
         photo = _zoomed(whole, self.changes, rng) if kind == "quiz" else whole
         cut = photo is not whole
-        talk = quiz(photo, rng, self.pool.vocabulary, presence=False) if cut else self._talk(kind, photo, rng)
+        talk = self._quiz(photo, rng, presence=False) if cut else self._talk(kind, photo, rng)
         told = self.pool.requests(photo, rng, talk)
         return Sample(_recoloured(photo, self.changes, rng).pixels(), (told,), "dialogues")
+
+    def _quiz(self, photo: Photo, rng: np.random.Generator, *, presence: bool = True) -> Dialogue | None:
+        return quiz(photo, rng, self.pool.vocabulary, presence=presence, habits=self.pool.habits)
 
     def _talk(self, kind: str, photo: Photo, rng: np.random.Generator) -> Dialogue:
         """A dialogue of that kind; `mixed`, which every photo allows, where the photo does not allow it."""
@@ -189,7 +194,7 @@ class DialogueSource:
         elif kind == "chat":
             made = chat(photo, rng, self.pool.vocabulary)
         elif kind == "quiz":
-            made = quiz(photo, rng, self.pool.vocabulary)
+            made = self._quiz(photo, rng)
         elif kind == "unclear":
             made = unclear(photo, self.pool.pick(photo.objects, 1, rng)[0], rng)
         return made or mixed(photo, rng, self.pool.vocabulary)

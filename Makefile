@@ -29,7 +29,7 @@ $(STAMP): pyproject.toml
 	  || $(BIN)/python -m pip install --disable-pip-version-check --index-url $(CPU_INDEX) "torch==$(TORCH)" \
 	  || { echo "no CPU build at $(CPU_INDEX); taking the default one, which may bring CUDA libraries" >&2; \
 	       $(BIN)/python -m pip install --disable-pip-version-check "torch==$(TORCH)"; }
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable ".[train,dev,docs]"
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable ".[dev,docs]"
 	@touch $@
 
 demo: setup  ## a real conversation about real photos, with masks, into demo_out/

@@ -19,7 +19,7 @@ DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.m
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _TREE_LINE = re.compile(r"^(?P<indent> *)(?P<name>[^\s#]+)(?:\s+# (?P<comment>\S.*))?$")
 _LINK = re.compile(r"\]\(([^)\s]+)[^)]*\)")
-_OTHER_PROGRAMS = {"cd", "git", "pip", "tensorboard"}
+_OTHER_PROGRAMS = {"cd", "export", "git", "pip", "tensorboard"}
 
 
 def _blocks(path: Path, language: str) -> list[str]:

@@ -8,7 +8,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from miras.annotate.command import app as annotate
 from miras.errors import MirasError
+from miras.generate.command import generate
+from miras.prist.command import app as prist
 
 __all__ = ["app", "chat", "demo", "evaluate_photos", "train"]
 
@@ -35,6 +38,9 @@ app = typer.Typer(
 )
 _evaluate = typer.Typer(help="Score a model by a fixed, seeded protocol.", no_args_is_help=True)
 app.add_typer(_evaluate, name="evaluate")
+app.add_typer(prist, name="prist")
+app.command("generate")(generate)
+app.add_typer(annotate, name="annotate")
 
 _Model = Annotated[str, typer.Option(help="A preset's name or a folder that save_pretrained wrote.")]
 

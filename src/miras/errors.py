@@ -10,6 +10,9 @@
     │   └── DialogueError    a dialogue breaks the PRIST rules
     ├── BatchError           tensors of one batch do not fit together
     ├── CheckpointError      weights, tokens or image-token counts do not match the model
+    ├── LlmError             a language-model server cannot be used as asked
+    │   ├── BudgetSpent      the tokens or the money of the run are used up
+    │   └── ReplyRejected    a reply breaks its schema or a rule
     ├── WeightsUnavailable   pretrained parts can neither be found nor fetched
     └── SessionError         a conversation cannot go on as asked
         ├── EmptyQuestion    the question holds no words
@@ -19,6 +22,7 @@
 
 __all__ = [
     "BatchError",
+    "BudgetSpent",
     "CheckpointError",
     "ConfigError",
     "ContextFull",
@@ -26,9 +30,11 @@ __all__ = [
     "DialogueError",
     "EmptyQuestion",
     "ImageError",
+    "LlmError",
     "MaskError",
     "MirasError",
     "QuestionTooLong",
+    "ReplyRejected",
     "SessionError",
     "WeightsUnavailable",
 ]
@@ -64,6 +70,23 @@ class BatchError(MirasError):
 
 class CheckpointError(MirasError):
     """Weights, token ids or image-token counts do not match the model."""
+
+
+class LlmError(MirasError):
+    """A language-model server cannot be reached, refuses, or does not know what is asked."""
+
+
+class BudgetSpent(LlmError):
+    """The tokens or the money that a run may use are used up; what is finished is kept."""
+
+
+class ReplyRejected(LlmError):
+    """A reply breaks its schema or a rule, and did so each time it was asked for."""
+
+    def __init__(self, message: str, rule: str = "schema") -> None:
+        super().__init__(message)
+        self.rule = rule
+        """The rule in a word or two, the same for every reply that breaks it."""
 
 
 class WeightsUnavailable(MirasError):

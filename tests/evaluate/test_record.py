@@ -1,12 +1,8 @@
 """What makes a figure traceable."""
 
-import json
-from pathlib import Path
-
-import pytest
 import torch
 
-from miras.evaluate.record import versions, weights_hash, write_json
+from miras.evaluate.record import versions, weights_hash
 
 
 def test_hash_sees_every_weight_its_name_and_its_type() -> None:
@@ -25,11 +21,3 @@ def test_hash_sees_every_weight_its_name_and_its_type() -> None:
 def test_versions_name_python_and_torch() -> None:
     assert versions()["torch"] == torch.__version__
     assert set(versions()) >= {"python", "miras", "numpy", "transformers"}
-
-
-def test_a_figure_that_is_no_number_is_never_half_written(tmp_path: Path) -> None:
-    out = tmp_path / "figures.json"
-    write_json(out, {"giou": 0.5})
-    with pytest.raises(ValueError, match="JSON compliant"):
-        write_json(out, {"giou": float("nan")})
-    assert json.loads(out.read_text(encoding="utf-8")) == {"giou": 0.5}

@@ -115,11 +115,15 @@ def test_an_interrupted_demo_leaves_no_trace(
     assert (tmp_path / "old" / "index.html").read_text() == "old"
 
 
-def test_other_files_of_the_folder_stay(tmp_path: Path, load: Load, scripts: Callable[..., None]) -> None:
+def test_other_files_of_the_folder_stay_and_older_pictures_go(
+    tmp_path: Path, load: Load, scripts: Callable[..., None]
+) -> None:
     scripts(("mark cat",))
-    (tmp_path / "mine.txt").write_text("mine")
+    (tmp_path / "talk_to_me.png").write_text("mine")
+    (tmp_path / "talk1_3_1_dog.png").write_text("of a demo with other weights")
     show(tmp_path, load)
-    assert (tmp_path / "mine.txt").read_text() == "mine"
+    assert (tmp_path / "talk_to_me.png").read_text() == "mine"
+    assert not (tmp_path / "talk1_3_1_dog.png").exists() and list(tmp_path.glob("talk1_*_cat.png"))
 
 
 def test_a_file_in_the_way_is_refused_before_the_model_loads(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from miras.data.masks import encode
 from miras.errors import DataError
-from miras.serve.draw import PALETTE
+from miras.pages.draw import PALETTE
 from miras.serve.gallery import write_gallery
 from miras.serve.record import Exchange, MarkedTarget, Record, TalkRecord, read_record, write_record
 

@@ -20,7 +20,8 @@ from miras.evaluate.cases import Case
 from miras.evaluate.controls import centre_box_giou, other_phrase
 from miras.evaluate.plan import Plan, make_plan, make_tasks
 from miras.evaluate.predict import AskMany, Chat, predict
-from miras.evaluate.record import check_writable, versions, weights_hash, write_json
+from miras.evaluate.record import check_writable, versions, weights_hash
+from miras.files import write_json
 from miras.metrics.masks import Strata
 from miras.types import Prediction, Rle
 

@@ -1,17 +1,14 @@
-"""What makes a figure traceable: versions, the hash of the weights, a file that is whole or absent."""
+"""What makes a figure traceable: versions, the hash of the weights."""
 
 import hashlib
-import json
-import os
 import platform
-from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-__all__ = ["check_writable", "versions", "weights_hash", "write_json"]
+__all__ = ["check_writable", "versions", "weights_hash"]
 
 _PACKAGES = ("miras", "torch", "transformers", "numpy", "pillow", "pycocotools")
 
@@ -43,10 +40,3 @@ def check_writable(path: Path) -> None:
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; name the JSON file to write, for example {path / 'photos.json'}")
     path.parent.mkdir(parents=True, exist_ok=True)
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write beside, then rename: a reader finds the old file or the whole new one."""
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(beside, path)

@@ -19,10 +19,10 @@ from transformers.initialization import no_init_weights
 
 from miras import tokens
 from miras.errors import CheckpointError
+from miras.files import made_beside
 from miras.model import pretrained
 from miras.model.build import build, build_processor
 from miras.model.configuration import MirasConfig
-from miras.model.folders import made_beside
 from miras.model.miras import Miras
 from miras.model.processing import MirasProcessor
 

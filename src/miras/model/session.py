@@ -18,7 +18,7 @@ from PIL import Image
 from miras import tokens
 from miras.data.images import load_image
 from miras.errors import ContextFull, EmptyQuestion, MirasError, QuestionTooLong, SessionError
-from miras.model.folders import made_beside
+from miras.files import made_beside
 from miras.model.generation import KeyValues, Marks, Row, generate
 from miras.model.memory import Memory
 from miras.model.miras import Miras

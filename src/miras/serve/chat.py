@@ -11,8 +11,8 @@ from rich.console import Console
 
 from miras.data.images import load_image
 from miras.errors import MirasError, SessionError
-from miras.serve.draw import overlay, save_png
-from miras.serve.files import safe_name
+from miras.files import safe_name
+from miras.pages.draw import overlay, save_png
 from miras.serve.talk import Answer, Load, Talker, describe, load_model, tell
 
 __all__ = ["Chat", "run_chat"]

@@ -15,13 +15,15 @@ from rich.markup import escape
 from miras.data.images import load_image
 from miras.data.masks import encode
 from miras.errors import DataError
-from miras.serve.draw import overlay, save_png
-from miras.serve.files import safe_name
+from miras.files import safe_name
+from miras.pages.draw import overlay, save_png
 from miras.serve.gallery import write_gallery
 from miras.serve.record import Exchange, MarkedTarget, Record, TalkRecord, write_record
 from miras.serve.talk import Answer, Conversation, Load, Talker, describe, load_model, tell
 
 __all__ = ["Script", "load_scripts", "run_demo"]
+
+_PICTURES = "talk[0-9]*_[0-9]*_[0-9]*_*.png"
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,10 @@ def run_demo(out: Path, model: str = "nano", *, load: Load = load_model, console
 
 @contextlib.contextmanager
 def _staged(out: Path) -> Iterator[Path]:
-    """A hidden folder inside `out` whose files move up, the page last, when the block ends well; gone in any case."""
+    """A hidden folder inside `out` whose files move up, the page last, when the block ends well; gone in any case.
+
+    Pictures of an older demo go. `out` itself stays where it is: it may be a mount point, or where the user stands.
+    """
     if out.exists() and not out.is_dir():
         raise DataError(f"the demo writes into a folder, {out} is a file; name another place")
     fresh = not out.exists()
@@ -80,6 +85,8 @@ def _staged(out: Path) -> Iterator[Path]:
     stage = Path(tempfile.mkdtemp(prefix=".demo-", dir=out))
     try:
         yield stage
+        for path in out.glob(_PICTURES):
+            path.unlink()
         for path in sorted(
             stage.iterdir(), key=lambda path: (path.suffix in (".json", ".html"), path.suffix == ".html")
         ):

@@ -18,7 +18,7 @@ from typing import Any
 
 from miras.data.masks import area
 from miras.errors import DataError
-from miras.serve.files import write_text
+from miras.files import write_text
 from miras.types import Rle
 
 __all__ = ["Exchange", "MarkedTarget", "Record", "TalkRecord", "read_record", "write_record"]

@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console
 
 from miras.errors import SessionError
-from miras.serve.files import printable
+from miras.files import printable
 from miras.types import Turn
 
 __all__ = ["Answer", "Conversation", "Load", "Marked", "Talker", "describe", "load_model", "tell"]

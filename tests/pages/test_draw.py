@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from miras.errors import ImageError, MaskError
-from miras.serve.draw import PALETTE, overlay, save_png
+from miras.pages.draw import PALETTE, overlay, save_png
 
 GRAY = np.full((4, 4, 3), 100, dtype=np.uint8)
 TOP = np.array([[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]], dtype=bool)

@@ -1,10 +1,13 @@
+"""Files and folders that are whole or absent."""
+
+import json
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miras.serve.files import printable, safe_name, write_beside, write_text
+from miras.files import made_beside, printable, safe_name, write_beside, write_json, write_text
 
 
 @pytest.mark.parametrize(
@@ -42,3 +45,25 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path
         raise KeyboardInterrupt
     assert path.read_text() == "old"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_what_is_no_number_leaves_the_old_json(tmp_path: Path) -> None:
+    out = write_json(tmp_path / "figures.json", {"giou": 0.5, "name": "café"})
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(out, {"giou": float("nan")})
+    assert json.loads(out.read_text(encoding="utf-8")) == {"giou": 0.5, "name": "café"}
+
+
+def test_a_folder_is_replaced_whole_and_keeps_what_is_not_its_own(tmp_path: Path) -> None:
+    place = tmp_path / "set"
+    place.mkdir()
+    (place / "a.json").write_text("old")
+    (place / "notes.txt").write_text("mine")
+    with pytest.raises(KeyboardInterrupt), made_beside(place, replacing=["*.json"]) as new:
+        (new / "a.json").write_text("half")
+        raise KeyboardInterrupt
+    assert (place / "a.json").read_text() == "old"
+    with made_beside(place, replacing=["*.json"]) as new:
+        (new / "b.json").write_text("new")
+    assert {path.name: path.read_text() for path in place.iterdir()} == {"b.json": "new", "notes.txt": "mine"}
+    assert list(tmp_path.iterdir()) == [place]

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from miras.data.masks import box
 from miras.errors import ImageError, MaskError
-from miras.serve.files import printable, write_beside
+from miras.files import printable, write_beside
 
 __all__ = ["PALETTE", "overlay", "save_png"]
 

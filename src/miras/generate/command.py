@@ -1,0 +1,118 @@
+"""`miras generate`: dialogues from images, by a model that sees or from annotations, in a run that can be resumed."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from miras.generate.run import Progress, Telling
+
+__all__ = ["Engine", "generate"]
+
+
+class Engine(StrEnum):
+    """What runs the work."""
+
+    local = "local"
+    ray = "ray"
+
+
+def generate(
+    teacher: Annotated[str, typer.Option(help="`annotation`, or the name of a model that sees.")],
+    images: Annotated[Path, typer.Option(help="Folder of images; for `annotation` one with {split}.jsonl.gz.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run; the same command goes on with it.")],
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many images, drawn by the seed.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of every draw.")] = 0,
+    engine: Annotated[Engine, typer.Option(help="One machine, or a Ray cluster.")] = Engine.local,
+    split: Annotated[str, typer.Option(help="Annotations that the annotation teacher reads.")] = "train",
+    captions: Annotated[Path | None, typer.Option(help="TextCaps' annotations: categories and captions.")] = None,
+    categories: Annotated[int, typer.Option(min=1, help="With --per-category: so many categories.")] = 10,
+    per_category: Annotated[
+        int | None, typer.Option(min=1, help="Images of each category, no two alike; the paper's is 280.")
+    ] = None,
+    server: Annotated[str | None, typer.Option(help="Address of an OpenAI-compatible server, up to /v1.")] = None,
+    at_once: Annotated[int, typer.Option(min=1, help="Requests in flight.")] = 16,
+    requests_per_minute: Annotated[float | None, typer.Option(min=0.001)] = None,
+    tokens_per_minute: Annotated[float | None, typer.Option(min=1)] = None,
+    budget_tokens: Annotated[int | None, typer.Option(min=1, help="Tokens that the run may use.")] = None,
+    budget_money: Annotated[float | None, typer.Option(min=0, help="Money that the run may cost.")] = None,
+    prompt_price: Annotated[float, typer.Option(min=0, help="Price of a million prompt tokens.")] = 0.0,
+    reply_price: Annotated[float, typer.Option(min=0, help="Price of a million reply tokens.")] = 0.0,
+    temperature: Annotated[float | None, typer.Option(min=0, max=2)] = None,
+    reply_tokens: Annotated[int, typer.Option(min=64, help="Most tokens of one reply.")] = 2048,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds until a request is given up.")] = 120.0,
+    shard: Annotated[int, typer.Option(min=1, help="With --engine ray: images of one task.")] = 200,
+) -> None:
+    """Make multi-turn dialogues of the images in a folder (paper section 3.2)."""
+    from miras.errors import ConfigError
+    from miras.generate.job import ANNOTATION, Choice, Job
+    from miras.llm.client import Endpoint
+    from miras.llm.limits import Limits
+
+    if budget_money is not None and not (prompt_price or reply_price):
+        raise ConfigError("--budget-money needs --prompt-price and --reply-price, got neither; give them")
+    job = Job(
+        teacher=teacher,
+        images=images,
+        out=out,
+        seed=seed,
+        limit=limit,
+        split=split,
+        captions=captions,
+        choice=None if per_category is None else Choice(categories, per_category),
+        endpoint=None
+        if teacher == ANNOTATION
+        else Endpoint(teacher, server, temperature, reply_tokens, timeout=timeout),
+        limits=Limits(
+            at_once,
+            requests_per_minute,
+            tokens_per_minute,
+            budget_tokens,
+            budget_money,
+            prompt_price,
+            reply_price,
+        ),
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(
+        filename=out / "run.log", format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING
+    )
+    logging.getLogger("miras").setLevel(logging.INFO)
+    pictures = job.pictures()
+    with _shown(len(pictures)) as tell:
+        if engine is Engine.ray:
+            from miras.generate.cluster import run_on_cluster
+
+            report = run_on_cluster(job, pictures, shard, tell)
+        else:
+            from miras.generate.run import run
+
+            report = asyncio.run(run(job, pictures, out, tell))
+    for name, value in report.items():
+        typer.echo(f"{name.replace('_', ' ')}: {value}")
+
+
+@contextmanager
+def _shown(images: int) -> "Iterator[Telling]":
+    """A bar on the terminal with rate, dialogues, cost so far and time left."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+    with Bar(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("images", total=images)
+
+        def tell(progress: "Progress") -> None:
+            cost = f", {progress.cost:.4f} spent" if progress.cost else ""
+            left = f", {progress.left / 60:.1f} min left" if progress.left is not None else ""
+            said = f"{progress.rate:.1f} images/s, {progress.dialogues} dialogues{cost}{left}"
+            bar.update(task, completed=progress.before + progress.done, description=said)
+
+        yield tell

@@ -1,0 +1,1 @@
+"""Language models over HTTP: asked once, answered once, paid once."""

@@ -1,0 +1,1 @@
+"""Work on whole PRIST files: check, convert, split, merge, sample, fetch, show and describe them."""

@@ -121,6 +121,24 @@ def test_ctrl_c_is_heard_between_images(tmp_path: Path) -> None:
         assert 50 <= len(store.finished()) < 100
 
 
+def test_ctrl_c_ends_a_run_with_its_summary(tmp_path: Path, make_images: Callable[[int], Path]) -> None:
+    images = make_images(50)
+    with running(Loopback(reply, latency=0.05)) as server:
+        command = _command(server, images, tmp_path / "run", "--at-once", "8")
+        whole = [sys.executable, "-c", "from miras.cli import app; app()", *command]
+        with subprocess.Popen(whole, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            while len(server.requests) < 350:
+                time.sleep(0.01)
+                assert process.poll() is None
+            process.send_signal(signal.SIGINT)
+            said, told = process.communicate(timeout=30)
+    assert process.returncode == 130 and "Traceback" not in told
+    assert "the same command goes on from here" in told
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert 0 < report["images"] < 50 and f"images: {report['images']}\n" in said and report["requests"] >= 300
+    assert len(json.loads((tmp_path / "run" / "dialogues.json").read_text())) == report["dialogues"]
+
+
 @pytest.mark.parametrize("kills", [2, pytest.param(10, marks=[pytest.mark.slow, pytest.mark.timeout(600)])])
 def test_killed_and_resumed_it_equals_an_undisturbed_run(
     kills: int, tmp_path: Path, make_images: Callable[[int], Path]

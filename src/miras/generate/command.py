@@ -50,7 +50,7 @@ def generate(
     shard: Annotated[int, typer.Option(min=1, help="With --engine ray: images of one task.")] = 200,
 ) -> None:
     """Make multi-turn dialogues of the images in a folder (paper section 3.2)."""
-    from miras.errors import ConfigError
+    from miras.errors import ConfigError, LlmError
     from miras.generate.job import ANNOTATION, Choice, Job
     from miras.llm.client import Endpoint
     from miras.llm.limits import Limits
@@ -85,17 +85,30 @@ def generate(
     )
     logging.getLogger("miras").setLevel(logging.INFO)
     pictures = job.pictures()
-    with _shown(len(pictures)) as tell:
-        if engine is Engine.ray:
-            from miras.generate.cluster import run_on_cluster
+    try:
+        with _shown(len(pictures)) as tell:
+            if engine is Engine.ray:
+                from miras.generate.cluster import run_on_cluster
 
-            report = run_on_cluster(job, pictures, shard, tell)
-        else:
-            from miras.generate.run import run
+                run_on_cluster(job, pictures, shard, tell)
+            else:
+                from miras.generate.run import run
 
-            report = asyncio.run(run(job, pictures, out, tell))
-    for name, value in report.items():
-        typer.echo(f"{name.replace('_', ' ')}: {value}")
+                asyncio.run(run(job, pictures, out, tell))
+    except (KeyboardInterrupt, LlmError):
+        _sum_up(out)
+        typer.echo("what is finished is kept; the same command goes on from here", err=True)
+        raise
+    _sum_up(out)
+
+
+def _sum_up(out: Path) -> None:
+    """Says what the folder of a run holds by now."""
+    import json
+
+    if (report := out / "report.json").is_file():
+        for name, value in json.loads(report.read_text(encoding="utf-8")).items():
+            typer.echo(f"{name.replace('_', ' ')}: {value}")
 
 
 @contextmanager

@@ -144,7 +144,7 @@ async def teach_all(
 
 def write_out(store: Store, out: Path, more: Mapping[str, Any]) -> dict[str, Any]:
     """Writes all that the store holds as `dialogues.json`, and its counts as `report.json`, which it returns."""
-    counts: Counter[str] = Counter()
+    counts = Counter(images=0, images_without_dialogue=0, dialogues=0)
     rejected: Counter[str] = Counter()
 
     def records() -> Iterator[dict[str, Any]]:

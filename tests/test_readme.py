@@ -62,6 +62,8 @@ def _check_miras(words: list[str]) -> None:
     if words in (["--help"], ["--version"]):
         return
     while hasattr(command, "commands"):
+        if words == ["--help"]:
+            return
         assert words, f"miras {command.name} needs one of {sorted(command.commands)}"
         assert words[0] in command.commands, f"miras has no command {words[0]!r}, only {sorted(command.commands)}"
         command, words = command.commands[words[0]], words[1:]

@@ -34,7 +34,7 @@ class Loopback:
     faults: dict[str, float] = field(default_factory=dict)
     """Fault → share of the requests that it strikes."""
     refuses: tuple[str, ...] = ()
-    """Types of response_format that are answered with 400."""
+    """Types of response_format that are answered with 400, and `max_tokens`."""
     port: int = 0
     requests: Counter[str] = field(default_factory=Counter)
     """Hash of a request → how often it came."""
@@ -88,6 +88,9 @@ class Loopback:
         await asyncio.sleep(self.latency + (0.5 if fault == "slow" else 0.0))
         if request.get("response_format", {}).get("type") in self.refuses:
             return await _send(writer, 400, {"error": {"message": "response_format is not known here"}})
+        if "max_tokens" in self.refuses and "max_tokens" in request:
+            told = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
+            return await _send(writer, 400, {"error": {"message": told}})
         if fault == "busy":
             return await _send(writer, 429, {"error": {"message": "slow down"}}, "Retry-After: 0.05\r\n")
         if fault == "error":

@@ -85,6 +85,13 @@ def test_forms_are_stepped_down_to_what_the_server_knows(tmp_path: Path, refuses
         assert client.asked == 1 and client.form == form  # it is remembered
 
 
+def test_models_that_count_otherwise_are_asked_otherwise(tmp_path: Path) -> None:
+    with running(Loopback(_added, refuses=("max_tokens",), seen=[])) as server:
+        answers, client = _ask(server, tmp_path, ["1+2", "3+4"])
+        assert [one.answer for one in answers] == [3, 7] and client.form == "json_schema"
+        assert server.seen is not None and server.seen[-1]["max_completion_tokens"] == 50
+
+
 def test_a_rule_is_told_and_asked_for_again(tmp_path: Path) -> None:
     def even(one: Sum) -> None:
         if one.answer % 2:

@@ -123,12 +123,9 @@ class ModelTeacher:
 
     async def _dialogue(self, told: _Told, theme: _Theme, path: Sequence[Path]) -> Dialogue:
         """Step 3, and the feedback on it until it is accepted."""
-        name, wrong, steps = (
-            theme.target.name,
-            "",
-            [f"{one.reasoning_question} → {one.reasoning_answer}" for one in path],
-        )
-        slots = {"elements": told.listed, "question": theme.question, "target": name, "path": "\n".join(steps)}
+        name, wrong = theme.target.name, ""
+        steps = "\n".join(f"{one.reasoning_question} → {one.reasoning_answer}" for one in path)
+        slots = {"elements": told.listed, "question": theme.question, "target": name, "path": steps}
         for _ in range(_ROUNDS):
             asked = messages("dialogue", {**slots, "wrong": wrong}, told.image)
             talked = await self.client.ask(asked, Rounds, lambda one: one.check(name))

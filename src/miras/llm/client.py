@@ -36,6 +36,8 @@ _FENCE = re.compile(r"^```(?:json)?\s*(.*?)\s*```$", re.DOTALL)
 _IMAGE_TOKENS = 1500
 """Tokens that an image may count for, before its request was answered."""
 _LETTERS_PER_TOKEN = 2.5
+_NEW_LIMIT = "max_completion_tokens"
+"""What OpenAI's newer models call `max_tokens`, which they refuse."""
 _LONGEST_WAIT = 120.0
 _SCHEMA = "Reply with one JSON object and nothing else. It follows this JSON schema:\n"
 _REFUSED = {400, 404, 415, 422, 501}
@@ -71,6 +73,7 @@ class Client:
         self.pace = Pace(limits)
         noted = store.note(f"form of {endpoint.base_url} {endpoint.model}")
         self.form: Form = noted if noted in get_args(Form) else "json_schema"  # type: ignore[assignment]
+        self.limit = "max_tokens"
         self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.asked = self.cached = self.retried = self.repaired = 0
 
@@ -117,13 +120,15 @@ class Client:
 
     async def _reply(self, messages: Sequence[Message], answer: type[BaseModel]) -> Reply:
         while True:
-            form = self.form
+            form, limit = self.form, self.limit
             try:
                 return await self._once(self._request(messages, answer, form))
             except openai.APIStatusError as error:
-                if form == "words" or error.status_code not in _REFUSED:
+                if limit != _NEW_LIMIT and _NEW_LIMIT in str(error):
+                    self.limit = _NEW_LIMIT
+                elif form == "words" or error.status_code not in _REFUSED:
                     raise LlmError(f"{self._who} answered {error.status_code}: {error.message:.300}") from error
-                if self.form == form:
+                elif self.form == form:
                     self._step_down(form, error)
 
     async def _once(self, request: dict[str, Any]) -> Reply:
@@ -152,7 +157,7 @@ class Client:
         request: dict[str, Any] = {
             "model": self.endpoint.model,
             "messages": list(messages),
-            "max_tokens": self.endpoint.max_tokens,
+            self.limit: self.endpoint.max_tokens,
         }
         for name in ("temperature", "seed"):
             if (value := getattr(self.endpoint, name)) is not None:

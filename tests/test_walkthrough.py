@@ -49,9 +49,7 @@ def test_from_photos_to_a_published_set(
 
     from datasets import load_dataset
 
-    rows = load_dataset(
-        "parquet", data_files="talks/hub/test.parquet", split="train", cache_dir=str(tmp_path / "cache")
-    )
+    rows = load_dataset("talks/hub", split="test", cache_dir=str(tmp_path / "cache"))  # the folder, card and all
     assert len(rows) == 500 and isinstance(rows[0]["image"], Image.Image)
     assert Path("talks/hub/README.md").read_text().startswith("---\npretty_name: my talks")
     assert Path("talks/pages/index.html").is_file() and Path("talks/stats/focus.png").is_file()

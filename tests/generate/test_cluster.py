@@ -35,6 +35,11 @@ def test_the_cluster_gives_what_one_machine_gives(tmp_path: Path, make_images: C
             asked = sum(server.requests.values())
             _run(server, images, tmp_path / "many", "--engine", "ray", "--shard", "5", "--limit", "10")
             assert sum(server.requests.values()) == asked
+            more = ["--images", str(images), "--out", str(tmp_path / "many"), "--engine", "ray", "--shard", "5"]
+            done = CliRunner().invoke(app, ["generate", "--teacher", "seer", "--server", server.url, *more])
+            assert done.exit_code == 2 and "begun with other images; name another folder" in " ".join(
+                done.output.split()
+            )
             _run(server, images, tmp_path / "all", "--engine", "ray", "--shard", "5")
     finally:
         ray.shutdown()
@@ -43,4 +48,5 @@ def test_the_cluster_gives_what_one_machine_gives(tmp_path: Path, make_images: C
     reports = [json.loads((tmp_path / name / "report.json").read_text()) for name in ("one", "all")]
     for name in ("images", "dialogues", "images_without_dialogue", "rejected", "prompt_tokens"):
         assert reports[0][name] == reports[1][name], name
-    assert sorted(path.name for path in (tmp_path / "all" / "parts").iterdir()) == [f"{i:06d}" for i in range(5)]
+    parts = sorted(path.name for path in (tmp_path / "all" / "parts").iterdir() if path.is_dir())
+    assert parts == [f"{i:06d}" for i in range(5)]

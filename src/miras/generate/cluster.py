@@ -5,6 +5,7 @@ its own store. Limits hold for the whole run: a shard gets its part of the budge
 """
 
 import asyncio
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -51,6 +52,7 @@ def run_on_cluster(job: Job, pictures: Sequence[Picture], size: int, tell: Telli
     except ImportError as error:
         raise ConfigError("--engine ray needs Ray, which is not installed; run pip install 'miras[ray]'") from error
     shards = range(-(-len(pictures) // size))
+    _claim(job, pictures, size)
     waiting = [index for index in shards if not _finished(job, index)]
     progress = Progress(len(pictures), sum(len(pictures[i * size : i * size + size]) for i in {*shards} - {*waiting}))
     failed = []
@@ -74,14 +76,23 @@ def _folder(job: Job, index: int) -> Path:
     return job.out / "parts" / f"{index:06d}"
 
 
+def _claim(job: Job, pictures: Sequence[Picture], size: int) -> None:
+    """Writes down what the parts are made of. Raises ConfigError where they were begun with something else."""
+    names = hashlib.sha256("\n".join(picture.name for picture in pictures).encode()).hexdigest()[:16]
+    plan, place = {**job.settings, "images": names, "shard": size}, job.out / "parts" / "plan.json"
+    if not place.is_file():
+        write_json(place, plan)
+        return
+    began = json.loads(place.read_text(encoding="utf-8"))
+    if changed := [name for name, value in plan.items() if began.get(name) != value]:
+        raise ConfigError(f"the run in {job.out} was begun with other {', '.join(changed)}; name another folder")
+
+
 def _finished(job: Job, index: int) -> bool:
     report = _folder(job, index) / "report.json"
     if not report.is_file():
         return False
     said = json.loads(report.read_text(encoding="utf-8"))
-    changed = [name for name, value in job.settings.items() if said.get(name) != value]
-    if changed:
-        raise ConfigError(f"the run in {job.out} was begun with other {', '.join(changed)}; name another folder")
     return bool(said["images"] == said["asked_for"])
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from miras.data.prist import dump, load
+from miras.data.prist import dump, load, write
 from miras.errors import DataError, DialogueError
 from miras.types import Dialogue, Target, Turn
 
@@ -121,3 +121,12 @@ def test_only_prist_dialogues_can_be_dumped() -> None:
     two = (*turns, Turn("user", "And?"), Turn("assistant", "[SEG]"))
     with pytest.raises(DialogueError, match=r"only \[SEG\] in the last answer"):
         dump([replace(whole, turns=two, targets=(Target("cup"), Target("cup")))])
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_written_piece_by_piece_it_is_the_same_text(count: int, tmp_path: Path) -> None:
+    strange = "line\nbreak, next\x85line, line\u2028separator, page\x0cfeed"  # what other line splitters break at
+    records = [{"img_id": f"{index}.jpg", "focus": strange, "n": [], "mask": {}} for index in range(count)]
+    write(records, tmp_path / "set.json")
+    text = (tmp_path / "set.json").read_bytes().decode("utf-8")
+    assert text == json.dumps(records, ensure_ascii=False, indent=4) and json.loads(text) == records

@@ -11,7 +11,6 @@ authors' file holds no masks; ours may hold one per record, as COCO run lengths 
 """
 
 import json
-import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +19,10 @@ from typing import Any
 from miras import tokens
 from miras.data.masks import area
 from miras.errors import DataError, DialogueError, MaskError
+from miras.files import write_beside
 from miras.types import Dialogue, Target, Turn
 
-__all__ = ["Problem", "dump", "lines", "load", "problems", "read", "record", "require", "to_dialogue"]
+__all__ = ["Problem", "dump", "load", "problems", "read", "record", "require", "to_dialogue", "write"]
 
 _ROLES = {"user": "human", "assistant": "gpt"}
 _FIELDS = ("img_id", "dialogue", "focus")
@@ -161,17 +161,24 @@ def dump(dialogues: Iterable[Dialogue]) -> str:
 
     Raises DialogueError for a dialogue without image or focus, or whose only `[SEG]` is not in the last answer.
     """
-    return "".join(lines(record(dialogue, f"dialogue {index}") for index, dialogue in enumerate(dialogues)))
+    return "".join(_pieces(record(dialogue, f"dialogue {index}") for index, dialogue in enumerate(dialogues)))
 
 
-def lines(records: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """The text of a PRIST file, piece by piece, so that files of any size can be written."""
+def write(records: Iterable[Mapping[str, Any]], path: Path) -> None:
+    """Writes a PRIST file in one step, record by record, so that it may be of any size."""
+    with write_beside(path) as beside, beside.open("w", encoding="utf-8") as file:
+        file.writelines(_pieces(records))
+
+
+def _pieces(records: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """The text that `json.dumps` gives the list of all records, piece by piece."""
     yield "["
-    before = "\n"
+    before = "\n    "
     for one in records:
-        yield before + textwrap.indent(json.dumps(one, ensure_ascii=False, indent=4), "    ")
-        before = ",\n"
-    yield "]" if before == "\n" else "\n]"
+        # JSON has no line breaks within texts but those of other alphabets, which must stay as they are
+        yield before + json.dumps(one, ensure_ascii=False, indent=4).replace("\n", "\n    ")
+        before = ",\n    "
+    yield "\n]" if before[0] == "," else "]"
 
 
 def record(dialogue: Dialogue, where: str = "the dialogue") -> dict[str, Any]:

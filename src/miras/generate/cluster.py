@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from miras.data.prist import lines
+from miras.data.prist import write
 from miras.errors import ConfigError, LlmError, MirasError
-from miras.files import write_beside, write_json
+from miras.files import write_json
 from miras.generate.images import Picture
 from miras.generate.job import Job
 from miras.generate.run import Progress, Telling, run
@@ -108,8 +108,7 @@ def _merge(job: Job, indices: Sequence[int]) -> dict[str, Any]:
             counts.update({name: value for name, value in report.items() if name not in job.settings})
             yield from json.loads((_folder(job, index) / "dialogues.json").read_text(encoding="utf-8"))
 
-    with write_beside(job.out / "dialogues.json") as beside, beside.open("w", encoding="utf-8") as file:
-        file.writelines(lines(records()))
+    write(records(), job.out / "dialogues.json")
     report = {**counts, "rejected": dict(rejected.most_common()), **job.settings}
     write_json(job.out / "report.json", report)
     return report

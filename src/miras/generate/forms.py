@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from miras import tokens
 from miras.data.phrasing import gives_away
 from miras.errors import ReplyRejected
+from miras.prist.check import TURNS
 
 __all__ = ["Element", "Elements", "Form", "Node", "Path", "Question", "Round", "Rounds", "Score", "Tree", "Verdict"]
 
@@ -20,8 +21,6 @@ _MOST_CHILDREN = 3
 """Most child nodes of a node (section 3.2.2)."""
 _ROUNDS = (4, 8)
 """Rounds that a model is asked for (figure 7c)."""
-_KEPT = (3, 7)
-"""Rounds that are kept (table 2)."""
 _LONGEST = 60
 """Most words of a question or an answer; the paper's longest answer has 27."""
 _MARKS = re.compile(
@@ -222,7 +221,7 @@ class Verdict(Form):
 
     def check(self, rounds: int) -> None:
         """What is left after dropping is 3 to 7 rounds with the last among them; a repair says what is wrong."""
-        fewest, most = _KEPT
+        fewest, most = TURNS
         if set(self.drop) - set(range(1, rounds)):
             raise ReplyRejected(f"only rounds 1 to {rounds - 1} can be dropped, got {self.drop}", "drop")
         left = rounds - len(set(self.drop))

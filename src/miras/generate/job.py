@@ -5,10 +5,11 @@ import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from miras.data.photos import load_photos
+from miras.data.photos import Photo, load_photos
 from miras.errors import ConfigError
 from miras.generate.images import Picture, captioned, choose, listed
 from miras.generate.prompts import fingerprint
@@ -63,7 +64,8 @@ class Job:
     def pictures(self) -> list[Picture]:
         """The images of the run, by name. Raises DataError when there are none or too few."""
         if self.teacher == ANNOTATION:
-            found = [Picture(name, photo.path, (photo.source,)) for name, photo in sorted(self._photos().items())]
+            photos = _photos(self.images, self.split)
+            found = [Picture(name, photo.path, (photo.source,)) for name, photo in sorted(photos.items())]
         elif self.captions is not None:
             found = captioned(self.captions, self.images)
         else:
@@ -80,7 +82,7 @@ class Job:
     async def open_teacher(self, store: Store) -> AsyncIterator[tuple[Teacher, Client | None]]:
         """The teacher, and the client it asks with, if any. Raises ConfigError when a server needs a key."""
         if self.endpoint is None:
-            yield AnnotationTeacher(self._photos(), self.seed), None
+            yield AnnotationTeacher(_photos(self.images, self.split), self.seed), None
             return
         from openai import AsyncOpenAI
 
@@ -96,5 +98,8 @@ class Job:
             client = Client(self.endpoint, store, self.limits, server=server)
             yield ModelTeacher(client, self.seed), client
 
-    def _photos(self) -> dict[str, Any]:
-        return {photo.name: photo for photo in load_photos(self.images, self.split)}
+
+@lru_cache(maxsize=1)
+def _photos(folder: Path, split: str) -> Mapping[str, Photo]:
+    """The annotated photos by name; read once for a run, and once in each process of a cluster."""
+    return {photo.name: photo for photo in load_photos(folder, split)}

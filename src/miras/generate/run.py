@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from miras.data.prist import lines
+from miras.data.prist import write
 from miras.errors import ConfigError, MirasError
-from miras.files import write_beside, write_json
+from miras.files import write_json
 from miras.generate.images import Picture
 from miras.generate.job import Job
 from miras.generate.teachers import Teacher
@@ -38,7 +38,6 @@ class Progress:
     done: int = 0
     """Finished in this start."""
     dialogues: int = 0
-    rejected: int = 0
     cost: float | None = None
     """Spent over all starts, at the prices given; None without a model."""
     start: float = field(default_factory=time.monotonic)
@@ -129,7 +128,6 @@ async def teach_all(
             progress.dialogues += len(taught.dialogues)
             progress.cost = client.budget.cost if client else None
             for one in taught.rejected:
-                progress.rejected += 1
                 _LOG.info("%s: rejected %s at %s: %s", picture.name, one.target, one.step, one.reason)
             tell(progress)
             await asyncio.sleep(0)  # a teacher that never waits must not keep Ctrl-C from coming through
@@ -155,8 +153,7 @@ def write_out(store: Store, out: Path, more: Mapping[str, Any]) -> dict[str, Any
             rejected.update(f"{one['step']}: {one['rule']}" for one in content["rejected"])
             yield from content["records"]
 
-    with write_beside(out / "dialogues.json") as beside, beside.open("w", encoding="utf-8") as file:
-        file.writelines(lines(records()))
+    write(records(), out / "dialogues.json")
     report = {**counts, "rejected": dict(rejected.most_common()), **more}
     write_json(out / "report.json", report)
     return report

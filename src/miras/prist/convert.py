@@ -7,9 +7,8 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from miras.data.labelme import Labelled, read_labelme
 from miras.data.masks import encode
-from miras.data.prist import read, require
+from miras.data.prist import read, require, write
 from miras.errors import ConfigError, DataError, DialogueError
-from miras.files import write_text
 from miras.prist.formats import coco, labelme, llava, parquet
 
 __all__ = ["FormatName", "convert", "open_records", "with_masks", "without_final", "write_records"]
@@ -24,7 +23,7 @@ class _Format(NamedTuple):
 
 
 def _write_prist(records: Sequence[_Record], out: Path, images: Path | None = None) -> None:
-    write_text(out, json.dumps(list(records), ensure_ascii=False, indent=4))
+    write(records, out)
 
 
 _FORMATS: dict[FormatName, _Format] = {

@@ -21,13 +21,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "files": {"errors"},
     "data": _WORDS,
     "pages": _WORDS | {"data"},
-    "llm": {"errors", "config", "files"},
+    "waits": set(),
+    "llm": {"errors", "config", "files", "waits"},
     "model": _WORDS | {"data"},
     "metrics": {"errors", "types", "data.masks"},  # data.masks holds the one rule of what is fine, medium and coarse
     "train": _WORDS | {"data", "model", "metrics"},
     "evaluate": _WORDS | {"data", "model", "metrics", "llm", "pages"},
     "serve": _WORDS | {"data", "model", "pages"},
-    "prist": _WORDS | {"data", "pages"},
+    "prist": _WORDS | {"data", "pages", "waits"},
     "generate": _WORDS | {"data", "llm", "prist"},
     "annotate": _WORDS | {"data", "metrics", "pages", "prist"},
 }

@@ -7,7 +7,6 @@ with the first and steps down when the server refuses it, and checks every reply
 import asyncio
 import json
 import logging
-import random
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +22,7 @@ from pydantic import BaseModel, ValidationError
 from miras.errors import LlmError, ReplyRejected
 from miras.llm.limits import Budget, Limits, Pace
 from miras.llm.store import Reply, Store, key_of
+from miras.waits import wait_before_next
 
 __all__ = ["Client", "Endpoint", "Form", "Message"]
 
@@ -177,7 +177,7 @@ class Client:
         for attempt in range(self.endpoint.tries):
             self.retried += attempt > 0
             self.asked += 1
-            start, wait = time.monotonic(), min(_LONGEST_WAIT, 0.5 * 2**attempt) * random.uniform(0.5, 1.0)
+            start, asked_for = time.monotonic(), None
             try:
                 # `chat.completions.create` walks through every message to rename fields: 40 % of the processor's time
                 answered = await self.server.post(
@@ -190,12 +190,12 @@ class Client:
             except openai.APIStatusError as error:
                 if error.status_code not in (408, 409, 429) and error.status_code < 500:
                     raise
-                reason, wait = error, _asked_wait(error, wait)
-            except (openai.APIConnectionError, openai.APIError, ValueError, LookupError, TypeError) as error:
+                reason, asked_for = error, error.response.headers.get("retry-after")
+            except (openai.APIError, ValueError, LookupError, TypeError) as error:
                 reason = error
             _LOG.info("%s: %s %s, try %s", self._who, type(reason).__name__, str(reason)[:200], attempt + 1)
             if attempt + 1 < self.endpoint.tries:
-                await asyncio.sleep(wait)
+                await asyncio.sleep(wait_before_next(attempt, asked_for, _LONGEST_WAIT))
         raise LlmError(
             f"{self._who} gave no reply in {self.endpoint.tries} tries, at last: {type(reason).__name__} {reason}; "
             "see whether the server runs, then start again"
@@ -240,13 +240,6 @@ def _told(error: ValidationError | ReplyRejected) -> tuple[str, str]:
         return error.rule, str(error)
     parts = [f"{'.'.join(map(str, one['loc'])) or 'the whole'}: {one['msg']}" for one in error.errors()[:3]]
     return "schema", "; ".join(parts)
-
-
-def _asked_wait(error: openai.APIStatusError, otherwise: float) -> float:
-    try:
-        return min(_LONGEST_WAIT, max(0.0, float(error.response.headers.get("retry-after", ""))))
-    except ValueError:
-        return otherwise
 
 
 def _hashed(request: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Images by their ids from an address that the user gives: many at a time, checked, and going on where it stopped."""
 
 import asyncio
-import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ import httpx2
 from miras.data.images import load_image
 from miras.errors import ConfigError, ImageError
 from miras.files import write_beside
+from miras.waits import wait_before_next
 
 __all__ = ["Fetched", "fetch"]
 
@@ -80,12 +80,12 @@ async def _fetch_one(client: httpx2.AsyncClient, address: str, place: Path) -> s
     """Why the image could not be had; None when it is there."""
     reason = "not tried"
     for attempt in range(_TRIES):
-        wait = min(_LONGEST_WAIT, 0.5 * 2**attempt) * random.uniform(0.5, 1.0)
+        asked_for = None
         try:
             async with client.stream("GET", address) as response:
                 if response.status_code in _AGAIN:
                     reason = f"{address} answered {response.status_code}"
-                    wait = _asked_wait(response.headers.get("retry-after"), wait)
+                    asked_for = response.headers.get("retry-after")
                 elif response.status_code != 200:
                     return f"{address} answered {response.status_code}"
                 else:
@@ -98,7 +98,7 @@ async def _fetch_one(client: httpx2.AsyncClient, address: str, place: Path) -> s
         except httpx2.HTTPError as error:
             reason = f"{address} broke off ({error or type(error).__name__})"
         if attempt + 1 < _TRIES:
-            await asyncio.sleep(wait)
+            await asyncio.sleep(wait_before_next(attempt, asked_for, _LONGEST_WAIT))
     return f"{reason}, {_TRIES} times"
 
 
@@ -118,13 +118,6 @@ def _whole(place: Path) -> bool:
     except ImageError:
         return False
     return True
-
-
-def _asked_wait(header: str | None, otherwise: float) -> float:
-    try:
-        return min(_LONGEST_WAIT, max(0.0, float(header or "")))
-    except ValueError:
-        return otherwise
 
 
 def _address(base: str, name: str) -> str:

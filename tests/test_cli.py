@@ -63,7 +63,7 @@ def test_own_errors_are_one_line_with_code_2(run: Callable[..., Any], monkeypatc
 
 
 def test_errors_below_a_group_of_commands_too(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    _stand_in(monkeypatch, "miras.evaluate.photos", "run_photos", ImageError("broken"))
+    _stand_in(monkeypatch, "miras.evaluate.photos.protocol", "run_photos", ImageError("broken"))
     result = run("evaluate", "photos", "--data", "d", "--out", "o.json")
     assert (result.exit_code, result.stderr) == (2, "miras: broken\n")
 
@@ -96,7 +96,7 @@ def test_ctrl_c_ends_with_130(run: Callable[..., Any], monkeypatch: pytest.Monke
         ),
         (
             ["evaluate", "photos", "--data", "d", "--out", "o.json", "--limit", "5"],
-            "miras.evaluate.photos",
+            "miras.evaluate.photos.protocol",
             "run_photos",
             ((), {"data": Path("d"), "split": "val", "out": Path("o.json"), "model": "nano", "limit": 5, "seed": 0}),
         ),

@@ -10,10 +10,11 @@ from typer.core import TyperGroup
 
 from miras.annotate.command import app as annotate
 from miras.errors import MirasError
+from miras.evaluate.command import app as evaluate
 from miras.generate.command import generate
 from miras.prist.command import app as prist
 
-__all__ = ["app", "chat", "demo", "evaluate_photos", "train"]
+__all__ = ["app", "chat", "demo", "train"]
 
 
 class _Commands(TyperGroup):
@@ -36,8 +37,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-_evaluate = typer.Typer(help="Score a model by a fixed, seeded protocol.", no_args_is_help=True)
-app.add_typer(_evaluate, name="evaluate")
+app.add_typer(evaluate, name="evaluate")
 app.add_typer(prist, name="prist")
 app.command("generate")(generate)
 app.add_typer(annotate, name="annotate")
@@ -97,18 +97,3 @@ def train(
     from miras.train.command import train as run_training
 
     run_training(config, list(overrides or ()))
-
-
-@_evaluate.command("photos")
-def evaluate_photos(
-    data: Annotated[Path, typer.Option(help="Folder with images/ and one {split}.jsonl.gz per split.")],
-    out: Annotated[Path, typer.Option(help="JSON file for the figures.")],
-    split: Annotated[str, typer.Option(help="Which split to score.")] = "val",
-    model: _Model = "nano",
-    limit: Annotated[int | None, typer.Option(min=1, help="Score only this many targets, drawn by the seed.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of every draw of the protocol.")] = 0,
-) -> None:
-    """Masks, answers and controls on annotated photos."""
-    from miras.evaluate.photos import run_photos
-
-    run_photos(data=data, split=split, out=out, model=model, limit=limit, seed=seed)

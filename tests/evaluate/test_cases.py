@@ -1,60 +1,112 @@
-"""Seeded choices among the targets of a split."""
+"""Files of cases: there and back, and every complaint names its line."""
 
-from collections import Counter
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
+import pytest
+from tests.evaluate.written import LEFT, TOP, case_lines, drawn, write_lines
 
-from miras.data.photos import Photo, PhotoObject
-from miras.evaluate.cases import Case, all_cases, seeded_subset, stratified
-
-SHARES = {"fine": 0.001, "medium": 0.01, "coarse": 0.5}
-
-
-def photo(name: str, source: str, sizes: list[str]) -> Photo:
-    objects = tuple(
-        PhotoObject(f"thing {place}", "thing", {"size": [2, 2], "counts": "04"}, SHARES[size])
-        for place, size in enumerate(sizes)
-    )
-    return Photo(Path(name), objects, source)
+from miras.errors import DataError
+from miras.evaluate.cases import Case, read_cases, write_cases
+from miras.types import Dialogue, Target, Turn
 
 
-def test_cases_are_numbered_as_the_rows_of_the_file(photos: list[Photo]) -> None:
-    cases = all_cases(photos)
-    assert [(case.index, case.photo_index, case.target.class_name) for case in cases] == [
-        (0, 0, "cat"), (1, 0, "ball"), (2, 1, "dog"), (3, 1, "tail"), (4, 2, "button"), (5, 2, "shirt")
-    ]  # fmt: skip
-    assert cases[4].labels == {"by_size": "fine", "by_source": "clothes", "parts": "part"}
+def test_there_and_back(tmp_path: Path) -> None:
+    cases = read_cases(write_lines(tmp_path / "one.jsonl", case_lines()))
+    assert write_cases(tmp_path / "two.jsonl", cases.about, cases) == 2
+    again = read_cases(tmp_path / "two.jsonl")
+    assert (again.about, again.cases) == (cases.about, cases.cases)
+    assert [case.id for case in again] == ["cat", "both"]
+    cat, both = again
+    assert cat.dialogue.answers == ("The cat.", "It is [OBJ]cat[SEG].")
+    assert [[target.phrase for target in turn] for turn in cat.targets] == [[], ["cat"]]
+    assert [[target.mask for target in turn] for turn in both.targets] == [[LEFT, TOP]]
+    assert cat.size == (4, 4) and cat.labels == {"category": "animal"}
+    assert again.image_path(cat) == Path("i/a.png")
+    assert again.image_path(cat, Path("/elsewhere")) == Path("/elsewhere/a.png")
 
 
-def test_subset_keeps_the_phrases_of_a_photo_together() -> None:
-    cases = all_cases([photo(str(place), "s", ["fine"] * 3) for place in range(20)])
-    chosen = seeded_subset(cases, 10, np.random.default_rng(0))
-    assert [case.index for case in chosen] == sorted(case.index for case in chosen)
-    assert sorted(Counter(case.photo_index for case in chosen).values()) == [1, 3, 3, 3]
-    assert chosen == seeded_subset(cases, 10, np.random.default_rng(0))
-    assert chosen != seeded_subset(cases, 10, np.random.default_rng(1))
-    assert seeded_subset(cases, None, np.random.default_rng(0)) == cases
+def test_the_hash_is_of_the_file(tmp_path: Path) -> None:
+    first = read_cases(write_lines(tmp_path / "one.jsonl", case_lines()))
+    changed = case_lines()
+    changed[1]["focus"] = "dog"
+    assert first.sha256 != read_cases(write_lines(tmp_path / "two.jsonl", changed)).sha256
+    assert first.sha256 == read_cases(write_lines(tmp_path / "three.jsonl", case_lines())).sha256
 
 
-def strata_of(cases: list[Case]) -> Counter[tuple[str, str]]:
-    return Counter((case.labels["by_size"], case.labels["by_source"]) for case in cases)
+def test_masks_and_images_may_be_unknown(tmp_path: Path) -> None:
+    lines = case_lines()
+    lines[1]["image"], lines[1]["turns"][1]["targets"][0]["mask"] = None, None
+    cases = read_cases(write_lines(tmp_path / "one.jsonl", lines))
+    assert cases[0].size is None and cases.image_path(cases[0], tmp_path) is None
 
 
-def test_largest_remainder_by_hand() -> None:
-    # 5, 3 and 2 of 10: 4 seats are 2, 1.2 and 0.8, so the last seat goes to the third stratum.
-    cases = all_cases([photo("a", "s", ["coarse"] * 5 + ["fine"] * 3), photo("b", "t", ["fine"] * 2)])
-    chosen = stratified(cases, 4, np.random.default_rng(0))
-    assert strata_of(chosen) == {("coarse", "s"): 2, ("fine", "s"): 1, ("fine", "t"): 1}
-    assert stratified(cases, 99, np.random.default_rng(0)) == cases
+def test_a_second_case_of_one_name_is_not_written(tmp_path: Path) -> None:
+    dialogue = Dialogue((Turn("user", "Mark it."), Turn("assistant", "[SEG]")), (Target("it", LEFT),), image="a.png")
+    with pytest.raises(DataError, match="two cases are called 'one'"):
+        write_cases(tmp_path / "one.jsonl", {}, [Case("one", dialogue), Case("one", dialogue)])
+    assert not list(tmp_path.iterdir())
 
 
-@given(st.lists(st.tuples(st.sampled_from("stu"), st.sampled_from(sorted(SHARES))), max_size=40), st.integers(0, 40))
-def test_each_stratum_gets_its_share_to_within_one(kinds: list[tuple[str, str]], count: int) -> None:
-    cases = all_cases([photo(str(place), source, [size]) for place, (source, size) in enumerate(kinds)])
-    chosen = stratified(cases, count, np.random.default_rng(3))
-    assert len(chosen) == len({case.index for case in chosen}) == min(count, len(cases))
-    sizes, seats = strata_of(cases), strata_of(chosen)
-    assert all(abs(seats[key] - min(count, len(cases)) * sizes[key] / len(cases)) < 1 for key in sizes)
+def _without(name: str) -> dict[str, Any]:
+    line = case_lines()[1]
+    del line[name]
+    return line
+
+
+def _with_target(**target: Any) -> dict[str, Any]:
+    line = case_lines()[2]
+    line["turns"][0]["targets"][1] |= target
+    return line
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        (_without("id"), "id should be a text that is not empty, got None"),
+        (_without("turns"), "turns should be a list of objects, got None"),
+        ({**case_lines()[1], "turns": [{"question": "?", "answer": 5, "targets": []}]}, "answer should be a text"),
+        ({**case_lines()[1], "labels": {"category": 7}}, "labels should be an object of texts"),
+        ({**case_lines()[1], "image": "../../etc/passwd"}, "leads out of the folder"),
+        (_with_target(mask={"size": [4, 4], "counts": "08"}), "mask: run lengths of a 4x4 mask do not fill it"),
+        (_with_target(mask=drawn("#.", "..")), "another size"),
+        ({**case_lines()[1], "turns": [{"question": "?", "answer": "[SEG]", "targets": []}]}, "one target per"),
+        ('{"id": NaN}', "NaN is no number"),
+        ("[]", "should be a JSON object"),
+        ("{", "not a JSON object on one line"),
+    ],
+)
+def test_complaints_name_the_line(tmp_path: Path, line: Any, complaint: str) -> None:
+    path = write_lines(tmp_path / "one.jsonl", [case_lines()[0], case_lines()[2] | {"id": "fine"}, line])
+    with pytest.raises(DataError, match=complaint) as caught:
+        read_cases(path)
+    assert str(caught.value).startswith(f"{path}, line 3")
+
+
+def test_ids_come_once(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "one.jsonl", [*case_lines(), case_lines()[1]])
+    with pytest.raises(DataError, match="line 4: the id 'cat' comes a second time"):
+        read_cases(path)
+
+
+@pytest.mark.parametrize(
+    ("lines", "complaint"),
+    [
+        ([], "is empty"),
+        ([{"format": "miras-predictions", "version": 1}], "line 1: the file should begin with"),
+        ([{"format": "miras-cases", "version": 2}], "line 1: the file should begin with"),
+        ([case_lines()[0]], "holds no case"),
+    ],
+)
+def test_other_files_are_refused(tmp_path: Path, lines: list[Any], complaint: str) -> None:
+    with pytest.raises(DataError, match=complaint):
+        read_cases(write_lines(tmp_path / "one.jsonl", lines))
+
+
+def test_a_missing_file_and_bytes_that_are_no_text(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no file at"):
+        read_cases(tmp_path / "none.jsonl")
+    path = write_lines(tmp_path / "one.jsonl", case_lines())
+    path.write_bytes(path.read_bytes() + b"\xff\xfe")
+    with pytest.raises(DataError, match="cannot be read as UTF-8"):
+        read_cases(path)

@@ -1,73 +1,152 @@
-"""The targets of a split, and seeded choices among them."""
+"""A benchmark as one file of JSON lines: what is asked of a model, about which images, and what is true.
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+The first line says what the file is, each other line is one conversation::
 
-import numpy as np
+    {"format": "miras-cases", "version": 1, "benchmark": "photos", "split": "val", "suite": "direct",
+     "images": "/data/photos/images"}
+    {"id": "17", "image": "a.jpg", "focus": "left wheel", "labels": {"category": "wheel", "source": "carparts"},
+     "turns": [{"question": "Mark the left wheel.", "answer": "[OBJ]left wheel[SEG]",
+                "targets": [{"phrase": "left wheel", "mask": {"size": [480, 640], "counts": "…"}}]}]}
 
-from miras.data.photos import Photo, PhotoObject
+Every benchmark is brought into this form, every model answers it, and one scorer reads both. A mask of null is one that
+nobody knows; an image of null is one that cannot be had.
+"""
 
-__all__ = ["Case", "all_cases", "seeded_subset", "stratified"]
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from miras import tokens
+from miras.errors import DataError, MirasError
+from miras.evaluate.lines import Line, read_lines, shown
+from miras.files import write_beside
+from miras.types import Dialogue, Target, Turn
+
+__all__ = ["FORMAT", "Case", "Cases", "read_cases", "write_cases"]
+
+FORMAT = "miras-cases"
+"""What the first line calls itself."""
+
+_VERSION = 1
 
 
 @dataclass(frozen=True)
 class Case:
-    """One target of a split."""
+    """One conversation to be held: its user turns are asked, its assistant turns and targets are the truth."""
 
-    index: int
-    """Its row in the split, the seed of everything drawn for it."""
-    photo_index: int
-    """Place of its photo in the split."""
-    photo: Photo
-    target: PhotoObject
+    id: str
+    """Unique within the file."""
+    dialogue: Dialogue
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Its stratum in each grouping, such as category and source; size and turn follow from its targets."""
 
     @property
-    def labels(self) -> dict[str, str]:
-        """Its stratum in each grouping of the report."""
-        return {
-            "by_size": self.target.size,
-            "by_source": self.photo.source or "unknown",
-            "parts": "part" if self.target.part else "whole",
-        }
+    def image(self) -> str | None:
+        """Path of the image below the folder of images; None where there is no image."""
+        return self.dialogue.image
+
+    @property
+    def targets(self) -> tuple[tuple[Target, ...], ...]:
+        """The true targets of each turn."""
+        counts = [answer.count(tokens.SEG) for answer in self.dialogue.answers]
+        ends = [sum(counts[: turn + 1]) for turn in range(len(counts))]
+        return tuple(self.dialogue.targets[end - count : end] for end, count in zip(ends, counts, strict=True))
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(height, width) of the image in pixels, as its true masks state it; None where no mask is known."""
+        sizes = [target.mask["size"] for target in self.dialogue.targets if target.mask is not None]
+        return (sizes[0][0], sizes[0][1]) if sizes else None
+
+    def to_json(self) -> dict[str, Any]:
+        """The case as one line holds it."""
+        turns = [
+            {"question": question, "answer": answer, "targets": [{"phrase": t.phrase, "mask": t.mask} for t in targets]}
+            for question, answer, targets in zip(
+                self.dialogue.questions, self.dialogue.answers, self.targets, strict=True
+            )
+        ]
+        about = {"id": self.id, "image": self.image, "focus": self.dialogue.focus, "labels": dict(self.labels)}
+        return {**about, "turns": turns}
 
 
-def all_cases(photos: Sequence[Photo]) -> list[Case]:
-    """Every target of the photos, in file order."""
-    pairs = [(place, photo, target) for place, photo in enumerate(photos) for target in photo.objects]
-    return [Case(index, place, photo, target) for index, (place, photo, target) in enumerate(pairs)]
+@dataclass(frozen=True)
+class Cases(Sequence[Case]):
+    """All conversations of a benchmark, in file order."""
+
+    about: Mapping[str, Any]
+    """The first line without `format` and `version`: benchmark, split, suite, images (folder) and what else it says."""
+    cases: tuple[Case, ...]
+    sha256: str = ""
+    """Of the file they were read from."""
+
+    def __getitem__(self, place: Any) -> Any:
+        return self.cases[place]
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    def image_path(self, case: Case, images: Path | None = None) -> Path | None:
+        """Where its image lies, below `images` or else below the folder that the file names; None without image."""
+        if case.image is None:
+            return None
+        folder = images or (Path(self.about["images"]) if self.about.get("images") else None)
+        return None if folder is None else folder / case.image
 
 
-def seeded_subset(cases: Sequence[Case], limit: int | None, rng: np.random.Generator) -> list[Case]:
-    """At most `limit` cases in file order: whole photos in random order, so that their phrases stay together."""
-    if limit is None or limit >= len(cases):
-        return list(cases)
-    places = list(dict.fromkeys(case.photo_index for case in cases))
-    rank = {places[choice]: turn for turn, choice in enumerate(rng.permutation(len(places)))}
-    chosen = sorted(cases, key=lambda case: (rank[case.photo_index], case.index))[:limit]
-    return sorted(chosen, key=lambda case: case.index)
+def write_cases(path: Path, about: Mapping[str, Any], cases: Iterable[Case]) -> int:
+    """Writes a file of cases in one step and returns how many. Raises DataError for an id that comes twice."""
+    seen: set[str] = set()
+    with write_beside(path) as beside, beside.open("w", encoding="utf-8") as lines:
+        lines.write(_json({"format": FORMAT, "version": _VERSION, **about}))
+        for case in cases:
+            if case.id in seen:
+                raise DataError(f"two cases are called {case.id!r}; give each an id of its own")
+            seen.add(case.id)
+            lines.write(_json(case.to_json()))
+    return len(seen)
 
 
-def stratified(cases: Sequence[Case], count: int, rng: np.random.Generator) -> list[Case]:
-    """`count` cases in file order, each stratum of size and source given its share by largest remainder."""
-    if count >= len(cases):
-        return list(cases)
-    strata: dict[tuple[str, str], list[Case]] = {}
-    for case in cases:
-        strata.setdefault((case.labels["by_size"], case.labels["by_source"]), []).append(case)
-    quotas = _largest_remainder({key: len(members) for key, members in strata.items()}, count)
-    chosen: list[Case] = []
-    for key in sorted(strata):
-        picks = rng.permutation(len(strata[key]))[: quotas[key]]
-        chosen += [strata[key][pick] for pick in picks]
-    return sorted(chosen, key=lambda case: case.index)
+def read_cases(path: Path) -> Cases:
+    """The cases of a file. Raises DataError that names the line, what was expected and what came."""
+    lines = read_lines(path, FORMAT, _VERSION)
+    about = next(lines).content
+    cases: dict[str, Case] = {}
+    for line in lines:
+        case = _case(line)
+        if case.id in cases:
+            raise line.error(f"the id {case.id!r} comes a second time; give each case an id of its own")
+        cases[case.id] = case
+    if not cases:
+        raise DataError(f"{path} holds no case; write it again with `miras evaluate cases`")
+    return Cases(about, tuple(cases.values()), hashlib.sha256(path.read_bytes()).hexdigest())
 
 
-def _largest_remainder(sizes: dict[tuple[str, str], int], count: int) -> Counter[tuple[str, str]]:
-    """Seats for each stratum, `count` in all: whole shares first, the rest to the largest remainders."""
-    total = sum(sizes.values())
-    seats = Counter({key: count * size // total for key, size in sizes.items()})
-    # Whole-number remainders; ties go to the stratum that comes first by name.
-    by_remainder = sorted(sizes, key=lambda key: (-(count * sizes[key] % total), key))
-    seats.update(by_remainder[: count - sum(seats.values())])
-    return seats
+def _case(line: Line) -> Case:
+    name = line.text("id")
+    turns, targets = [], []
+    for place, turn in enumerate(line.objects("turns")):
+        turns += [Turn("user", turn.text("question")), Turn("assistant", turn.text("answer"))]
+        targets += [
+            Target(target.text("phrase", empty=True), target.mask("mask", optional=True))
+            for target in turn.objects("targets")
+        ]
+        if len({tuple(t.mask["size"]) for t in targets if t.mask}) > 1:
+            raise line.error(f"the masks of turn {place} have another size than those before; all are of one image")
+    labels = line.content.get("labels") or {}
+    if not isinstance(labels, dict) or not all(isinstance(value, str) for value in labels.values()):
+        raise line.error(f"labels should be an object of texts, got {shown(labels)}")
+    image, focus = line.text("image", optional=True), line.text("focus", optional=True)
+    if image is not None and (Path(image).is_absolute() or ".." in Path(image).parts):
+        raise line.error(f"image {image!r} leads out of the folder of images; give a path inside it")
+    try:
+        return Case(name, Dialogue(tuple(turns), tuple(targets), image=image, focus=focus), labels)
+    except MirasError as error:
+        raise line.error(str(error)) from error
+
+
+def _json(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"

@@ -10,7 +10,7 @@ import pytest
 
 from miras.data import dialogues
 from miras.data.photos import Photo
-from miras.evaluate.answers import CAPS, answer_figures, balanced_questions, blank_image
+from miras.evaluate.photos.answers import CAPS, answer_figures, balanced_questions, blank_image
 
 COLOURS = ("red", "blue", "blue", "green", "green", "green")
 

@@ -15,10 +15,10 @@ from rich.table import Table
 from miras import tokens
 from miras.data.masks import decode
 from miras.data.photos import Photo, load_photos
-from miras.evaluate.answers import answer_figures
-from miras.evaluate.cases import Case
-from miras.evaluate.controls import centre_box_giou, other_phrase
-from miras.evaluate.plan import Plan, make_plan, make_tasks
+from miras.evaluate.photos.answers import answer_figures
+from miras.evaluate.photos.controls import centre_box_giou, other_phrase
+from miras.evaluate.photos.plan import Plan, make_plan, make_tasks
+from miras.evaluate.photos.targets import PhotoCase
 from miras.evaluate.predict import AskMany, Chat, predict
 from miras.evaluate.record import check_writable, versions, weights_hash
 from miras.files import write_json
@@ -115,7 +115,7 @@ def format_figures(predictions: Iterable[Prediction]) -> dict[str, Any]:
     }
 
 
-def _score(cases: Iterable[Case], predictions: Mapping[int, Prediction]) -> dict[str, Any]:
+def _score(cases: Iterable[PhotoCase], predictions: Mapping[int, Prediction]) -> dict[str, Any]:
     """Mask figures over the cases and over their strata."""
     strata = Strata()
     for case in cases:

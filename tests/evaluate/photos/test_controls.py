@@ -5,8 +5,8 @@ import pytest
 
 from miras.data.masks import decode, encode
 from miras.data.photos import Photo
-from miras.evaluate.cases import all_cases
-from miras.evaluate.controls import centre_box, centre_box_giou, other_phrase, other_phrases
+from miras.evaluate.photos.controls import centre_box, centre_box_giou, other_phrase, other_phrases
+from miras.evaluate.photos.targets import all_cases
 
 
 def test_other_phrase_is_of_the_same_photo_and_another_class(photos: list[Photo]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from miras.data.masks import decode
-from miras.evaluate.cases import Case
+from miras.evaluate.photos.targets import PhotoCase
 from miras.metrics.masks import MaskSums, mask_iou
 from miras.types import Rle
 
@@ -16,12 +16,12 @@ MAX_OVERLAP = 0.5
 """Another phrase counts as other only when the two true masks have a lower IoU than this."""
 
 
-def other_phrases(cases: Sequence[Case], *, seed: int) -> dict[int, Case]:
+def other_phrases(cases: Sequence[PhotoCase], *, seed: int) -> dict[int, PhotoCase]:
     """For each case's index another case of its photo, of another class and with another mask, seeded.
 
     Cases whose photo offers none are absent.
     """
-    by_photo: dict[int, list[Case]] = {}
+    by_photo: dict[int, list[PhotoCase]] = {}
     for case in cases:
         by_photo.setdefault(case.photo_index, []).append(case)
     chosen = {}
@@ -39,7 +39,7 @@ def other_phrases(cases: Sequence[Case], *, seed: int) -> dict[int, Case]:
     return chosen
 
 
-def other_phrase(cases: Sequence[Case], direct: Mapping[int, Rle | None], *, seed: int) -> dict[str, Any]:
+def other_phrase(cases: Sequence[PhotoCase], direct: Mapping[int, Rle | None], *, seed: int) -> dict[str, Any]:
     """Score each target against the direct prediction that the same photo's other phrase got.
 
     `direct` holds the predicted mask of every case by its index, None where nothing was marked. Beside
@@ -79,7 +79,7 @@ def centre_box(height: int, width: int, share: float) -> np.ndarray:
     return mask
 
 
-def centre_box_giou(cases: Sequence[Case]) -> float | None:
+def centre_box_giou(cases: Sequence[PhotoCase]) -> float | None:
     """gIoU of one answer to everything: the centred box as large as the mean target."""
     if not cases:
         return None

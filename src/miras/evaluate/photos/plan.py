@@ -9,8 +9,8 @@ from miras import tokens
 from miras.data import dialogues
 from miras.data.photos import Photo
 from miras.errors import ConfigError
-from miras.evaluate.answers import Asked, balanced_questions, blank_image
-from miras.evaluate.cases import Case, all_cases, seeded_subset, stratified
+from miras.evaluate.photos.answers import Asked, balanced_questions, blank_image
+from miras.evaluate.photos.targets import PhotoCase, all_cases, seeded_subset, stratified
 from miras.evaluate.predict import Task
 from miras.types import Dialogue, Turn
 
@@ -27,11 +27,11 @@ BLOCK = 48
 class Plan:
     """The drawn protocol."""
 
-    cases: tuple[Case, ...]
+    cases: tuple[PhotoCase, ...]
     """Every target with its direct request."""
     direct: dict[int, Dialogue]
     """Direct request of each case, by the case's index."""
-    conversing: tuple[Case, ...]
+    conversing: tuple[PhotoCase, ...]
     """The stratified cases that get a multi-turn dialogue."""
     conversations: dict[int, Dialogue]
     """Multi-turn dialogue of each of those, by the case's index."""

@@ -12,10 +12,10 @@ from PIL import Image
 
 from miras.data.photos import Photo, load_photos
 from miras.errors import ConfigError
-from miras.evaluate.photos import evaluate_photos, run_photos
-from miras.evaluate.plan import make_plan, make_tasks
+from miras.evaluate.photos.plan import make_plan, make_tasks
+from miras.evaluate.photos.protocol import evaluate_photos, run_photos
 
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "photos"
+SHARED = Path(__file__).resolve().parents[4] / "shared" / "data" / "photos"
 KEYS = """
     direct.giou direct.ciou direct.n direct.precision_micro direct.precision_macro direct.recall_micro direct.f1_macro
     direct.by_size.fine.giou direct.by_size.coarse.ciou direct.by_size.coarse.n direct.by_source.pets.giou

@@ -86,6 +86,8 @@ class TrainConfig:
     """Fields of the preset to replace, such as alignment: half."""
     text: Literal["cached", "joint"] = "joint"
     """Phrases' states computed once and no language model in the steps, or the whole model."""
+    states: str | None = None
+    """Folder that keeps those states, for several runs to share; the run's own by default."""
     data: str = "../shared/data/photos"
     """Folder of annotated photos."""
     cutouts: str | None = None

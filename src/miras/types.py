@@ -21,7 +21,7 @@ from torch import Tensor
 from miras import tokens
 from miras.errors import BatchError, DialogueError
 
-__all__ = ["Batch", "Dialogue", "ModelOutput", "Prediction", "Rle", "Sample", "Target", "Turn"]
+__all__ = ["Batch", "Dialogue", "ModelOutput", "Rle", "Sample", "Target", "Turn"]
 
 
 class Rle(TypedDict):
@@ -190,17 +190,3 @@ class ModelOutput:
     """(I, G, D) image tokens of the whole grid; None where none were made."""
     naming: Tensor | None = None
     """() how far image tokens are from the words for what they show; see `miras.model.naming`."""
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a session answered to one dialogue, ready for scoring."""
-
-    dialogue: Dialogue
-    answers: tuple[str, ...]
-    """The assistant's texts, turn by turn, special tokens kept."""
-    targets: tuple[Target, ...]
-    """What was marked in the last turn, in reading order."""
-    scores: tuple[float, ...] = ()
-    """Confidence of each mask, 0..1."""
-    seconds: float = 0.0

@@ -10,7 +10,8 @@ import pytest
 from miras.data.masks import decode
 from miras.errors import ContextFull, ImageError
 from miras.evaluate.predict import Task, predict
-from miras.types import Dialogue, Target, Turn
+from miras.evaluate.predictions import Said
+from miras.types import Dialogue, Turn
 
 LEFT = np.array([[1, 0], [1, 0]], dtype=bool)
 
@@ -24,17 +25,24 @@ def history_of(session: Any, question: str, fake_reply: Any) -> Any:
     return fake_reply(" > ".join([*(answer for _, answer in session.turns), question]))
 
 
+def texts(replies: Sequence[Said]) -> tuple[str, ...]:
+    return tuple(said.text for said in replies)
+
+
 @pytest.mark.parametrize(
-    ("history", "last"), [("own", "x > x > y > z"), ("gold", "true x > true y > z")], ids=["own", "gold"]
+    ("history", "expected"),
+    [
+        ("own", ("x", "x > y", "x > x > y > z")),
+        ("gold", ("x", "true x > y", "true x > true y > z")),
+        ("none", ("x", "y", "z")),
+    ],
 )
-def test_history_is_the_models_own_or_the_true_one(
-    fake_chat: Any, fake_reply: Callable[..., Any], history: Any, last: str
+def test_history_is_the_models_own_or_the_true_one_or_none(
+    fake_chat: Any, fake_reply: Callable[..., Any], history: Any, expected: tuple[str, ...]
 ) -> None:
     chat = fake_chat(lambda session, question: history_of(session, question, fake_reply))
-    [(_, prediction)] = predict(chat, [task(0, "xyz")], ask_many=chat.ask_many, history=history)
-    assert prediction.answers[0] == "x"
-    assert prediction.answers[1] == ("x > y" if history == "own" else "true x > y")
-    assert prediction.answers[2] == ("x > x > y > z" if history == "own" else last)
+    [(_, replies)] = predict(chat, [task(0, "xyz")], ask_many=chat.ask_many, history=history)
+    assert texts(replies) == expected
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 16])
@@ -43,8 +51,8 @@ def test_every_dialogue_comes_back_whatever_the_batch(fake_chat: Any, fake_reply
     tasks = [task(index, "abcde"[: 1 + index % 4]) for index in range(9)]
     found = {t.index: p for t, p in predict(chat, tasks, ask_many=chat.ask_many, batch_size=batch_size)}
     assert sorted(found) == list(range(9))
-    assert all(len(found[index].answers) == 1 + index % 4 for index in found)
-    assert found[3].answers[:2] == ("a", "a > b")
+    assert all(len(found[index]) == 1 + index % 4 for index in found)
+    assert texts(found[3])[:2] == ("a", "a > b")
     assert max(chat.batches) == min(batch_size, 9)
     assert sum(chat.batches) == sum(1 + index % 4 for index in range(9))
 
@@ -66,22 +74,19 @@ def test_an_image_is_opened_once_while_it_is_kept(fake_chat: Any, fake_reply: An
 def test_bypassed_tasks_never_share_a_batch_with_others(fake_chat: Any, fake_reply: Any) -> None:
     chat = fake_chat(lambda session, question: fake_reply(str(session.bypass_alignment)))
     tasks = [task(index, "a", bypass=index in (1, 2)) for index in range(5)]
-    answers = {t.index: p.answers[0] for t, p in predict(chat, tasks, ask_many=chat.ask_many)}
+    answers = {t.index: p[0].text for t, p in predict(chat, tasks, ask_many=chat.ask_many)}
     assert answers == {0: "False", 1: "True", 2: "True", 3: "False", 4: "False"}
     assert all(len(kinds) == 1 for kinds in chat.bypassed)
 
 
-def test_only_the_last_turns_masks_are_kept(fake_chat: Any, fake_reply: Any) -> None:
+def test_every_turns_masks_are_kept(fake_chat: Any, fake_reply: Any) -> None:
     masks = {"a": [~LEFT], "b": [LEFT, ~LEFT]}
     chat = fake_chat(lambda session, question: fake_reply("[OBJ]x[SEG]", *masks[question]))
-    [(_, prediction)] = predict(chat, [task(0, "ab")], ask_many=chat.ask_many)
-    assert [decode(target.mask).tolist() for target in prediction.targets if target.mask] == [
-        LEFT.tolist(),
-        (~LEFT).tolist(),
-    ]
-    assert prediction.scores == (0.5, 0.5)
-    assert prediction.targets[0] == Target("thing", prediction.targets[0].mask)
-    assert prediction.seconds > 0
+    [(_, (first, second))] = predict(chat, [task(0, "ab")], ask_many=chat.ask_many)
+    assert [decode(mark.mask).tolist() for mark in first.masks] == [(~LEFT).tolist()]
+    assert [decode(mark.mask).tolist() for mark in second.masks] == [LEFT.tolist(), (~LEFT).tolist()]
+    assert [(mark.phrase, mark.score) for mark in second.masks] == [("thing", 0.5)] * 2
+    assert first.seconds and second.seconds
 
 
 def test_a_refused_question_ends_its_dialogue_and_no_other(fake_chat: Any, fake_reply: Any) -> None:
@@ -95,11 +100,11 @@ def test_a_refused_question_ends_its_dialogue_and_no_other(fake_chat: Any, fake_
 
     tasks = [task(0, ["a", "b"]), task(1, ["a", "full", "c"]), task(2, ["a"]), task(3, ["full"])]
     found = {t.index: p for t, p in predict(chat, tasks, ask_many=ask_many)}
-    assert found[1].answers == ("[OBJ]x[SEG]", "", "")
-    assert found[1].targets == ()
-    assert found[3].answers == ("",)
-    assert found[0].answers == ("[OBJ]x[SEG]",) * 2
-    assert len(found[2].targets) == 1
+    assert texts(found[1]) == ("[OBJ]x[SEG]", "", "")
+    assert [len(said.masks) for said in found[1]] == [1, 0, 0]
+    assert texts(found[3]) == ("",)
+    assert texts(found[0]) == ("[OBJ]x[SEG]",) * 2
+    assert len(found[2][0].masks) == 1
 
 
 def test_other_errors_are_not_hidden(fake_chat: Any) -> None:

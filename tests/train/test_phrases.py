@@ -45,14 +45,19 @@ def test_states_are_those_of_the_language_model(alignment: str, tmp_path: Path) 
     model = fresh(preset("tiny", alignment=alignment)).eval()
     told: list[tuple[int, int]] = []
     cached = phrase_states(model, ["cat", "old tree"], tmp_path, lambda *now: told.append(now))
+    telling = [pair for pair in CONTEXTS if "{}" in pair[0]]
+    expected_contexts = {
+        "full": [(*pair, "[OBJ]old tree[SEG]") for pair in CONTEXTS],
+        "none": [(*pair, "[SEG]") for pair in telling],
+        "half": [(*pair, named) for named in ("[OBJ]old tree[SEG]", "[SEG]") for pair in telling],
+    }[alignment]
     contexts = cached.first.shape[1] - 1
-    assert contexts == (len(CONTEXTS) - 1 if alignment == "none" else len(CONTEXTS))
-    assert told[-1] == (2 * contexts, 2 * contexts)
+    assert contexts == len(expected_contexts)
+    assert told[-1] == (2, 2) and len(list(tmp_path.iterdir())) == contexts
     encoder = model.processor.encoder
     for context in range(contexts):
         picked, span = cached.pick(["old tree"], np.array([context]))
-        question, answer = CONTEXTS[context]
-        named = "[SEG]" if alignment == "none" else "[OBJ]old tree[SEG]"
+        question, answer, named = expected_contexts[context]
         text = encoder.chat.user + question.format("old tree") + encoder.chat.assistant + answer.format(named)
         ids = torch.tensor([encoder.text(text)])
         end = ids[0].tolist().index(encoder.seg_id)
@@ -61,7 +66,7 @@ def test_states_are_those_of_the_language_model(alignment: str, tmp_path: Path) 
         length = int(span[0, 1])
         expected = whole[0, end - length : end + 1]
         assert torch.allclose(picked[0], expected, atol=0.1), context
-        assert (ids[0, end - length + 1] == encoder.obj_id) == (alignment != "none")
+        assert (ids[0, end - length + 1] == encoder.obj_id) == named.startswith("[OBJ]")
 
 
 def test_states_are_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +81,27 @@ def test_states_are_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     other = phrase_states(model, ["cat"], tmp_path, lambda done, _: calls.append(done))
     assert calls
     assert not torch.equal(first.states, other.states)
-    assert len(list(tmp_path.glob("phrases-*.pt"))) == 2
+    assert len(list(tmp_path.glob("phrases-*.pt"))) == 2 * len(CONTEXTS)
+
+
+def test_runs_of_other_seeds_share_states(tmp_path: Path) -> None:
+    calls: list[int] = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        model = fresh(preset("tiny"))
+        torch.manual_seed(2)  # tiny's language model is random, of a seed of its own; LoRA's start is the run's
+        with torch.no_grad():
+            for name, weight in model.language.named_parameters():
+                if ".lora_" not in name:
+                    weight.copy_(torch.randn_like(weight))
+        phrase_states(model, ["cat"], tmp_path, lambda done, _: calls.append(done))
+    assert len(list(tmp_path.glob("phrases-*.pt"))) == len(CONTEXTS)
+    with torch.no_grad():
+        for name, weight in model.language.named_parameters():
+            if ".lora_B." in name:
+                weight.add_(0.1)
+    phrase_states(model, ["cat"], tmp_path, lambda *_: None)
+    assert len(list(tmp_path.glob("phrases-*.pt"))) == 2 * len(CONTEXTS)
 
 
 def test_the_language_model_is_gone_during_the_steps(training: Callable[..., Training], shapes: Path) -> None:

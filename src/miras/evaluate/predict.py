@@ -10,7 +10,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from rich.console import Console
@@ -18,12 +18,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from miras.data.masks import encode
 from miras.errors import SessionError
-from miras.types import Dialogue, Prediction, Target
+from miras.evaluate.predictions import History, Mark, Said
+from miras.types import Dialogue
 
-__all__ = ["AskMany", "Chat", "History", "Task", "predict"]
-
-History = Literal["own", "gold"]
-"""Whose earlier answers the model sees: those it gave itself, or the true ones."""
+__all__ = ["AskMany", "Chat", "Task", "predict"]
 
 AskMany = Callable[[list[Any], list[str]], list[Any]]
 """Asks one question in each session, in one batch; gives one reply (text, targets) for each."""
@@ -61,36 +59,23 @@ class _Open:
 
     task: Task
     session: Any
-    answers: list[str] = field(default_factory=list)
-    segments: Sequence[Any] = ()
-    seconds: float = 0.0
+    said: list[Said] = field(default_factory=list)
 
     @property
     def question(self) -> str:
-        return self.task.dialogue.questions[len(self.answers)]
+        return self.task.dialogue.questions[len(self.said)]
 
     @property
-    def done(self) -> bool:
-        return len(self.answers) == len(self.task.dialogue.questions)
+    def left(self) -> int:
+        return len(self.task.dialogue.questions) - len(self.said)
 
     def take(self, reply: Any, seconds: float) -> None:
         """Note the reply to the present question; None, a refused question, ends the dialogue with empty answers."""
-        self.seconds += seconds
         if reply is None:
-            self.answers += [""] * (len(self.task.dialogue.questions) - len(self.answers))
-            self.segments = ()
+            self.said += [Said("", (), seconds), *(Said("", (), 0.0) for _ in range(self.left - 1))]
         else:
-            self.answers.append(reply.text)
-            self.segments = reply.targets
-
-    def prediction(self) -> Prediction:
-        return Prediction(
-            dialogue=self.task.dialogue,
-            answers=tuple(self.answers),
-            targets=tuple(Target(segment.phrase or "", encode(segment.mask)) for segment in self.segments),
-            scores=tuple(float(segment.score) for segment in self.segments),
-            seconds=self.seconds,
-        )
+            marks = tuple(Mark(encode(t.mask), t.phrase or "", float(t.score)) for t in reply.targets)
+            self.said.append(Said(reply.text, marks, seconds))
 
 
 class _Sessions:
@@ -120,12 +105,12 @@ def predict(
     history: History = "own",
     batch_size: int = 16,
     images: int = 64,
-) -> Iterator[tuple[Task, Prediction]]:
-    """Run every task and yield it with its answers and the masks of its last turn, as dialogues end.
+) -> Iterator[tuple[Task, tuple[Said, ...]]]:
+    """Run every task and yield it with the reply to each of its questions, as dialogues end.
 
     Tasks start in the given order: neighbours should share an image or at least a length. `images` is how many
-    encoded images are kept. `Prediction.seconds` is the dialogue's share of the time of its batches, so the sum
-    over tasks is the time spent. A question that a session refuses (SessionError) ends its dialogue: that answer
+    encoded images are kept. `Said.seconds` is the reply's share of the time of its batch, so the sum over all
+    replies is the time spent. A question that a session refuses (SessionError) ends its dialogue: that answer
     and all later ones are empty and nothing is marked.
     """
     sessions, waiting, active = _Sessions(chat, images=images), deque(tasks), list[_Open]()
@@ -136,14 +121,14 @@ def predict(
             while waiting and len(active) < batch_size and _fits(waiting[0], active):
                 task = waiting.popleft()
                 active.append(_Open(task, sessions.open(task)))
-            before = sum(len(dialogue.answers) for dialogue in active)
+            before = sum(dialogue.left for dialogue in active)
             _step(active, ask_many, history)
-            progress.advance(bar, sum(len(dialogue.answers) for dialogue in active) - before)
+            progress.advance(bar, before - sum(dialogue.left for dialogue in active))
             progress.update(bar, rate=progress.tasks[bar].completed / (time.perf_counter() - started))
             for dialogue in active:
-                if dialogue.done:
-                    yield dialogue.task, dialogue.prediction()
-            active = [dialogue for dialogue in active if not dialogue.done]
+                if not dialogue.left:
+                    yield dialogue.task, tuple(dialogue.said)
+            active = [dialogue for dialogue in active if dialogue.left]
 
 
 def _fits(task: Task, active: list[_Open]) -> bool:
@@ -155,14 +140,13 @@ def _step(active: list[_Open], ask_many: AskMany, history: History) -> None:
     """Ask the next question of every open dialogue."""
     started = time.perf_counter()
     questions = [dialogue.question for dialogue in active]
-    # With gold history the model answers on a branch, and its conversation goes on with the true answer.
+    # With another history than its own the model answers on a branch; with gold the true answer follows.
     asked = [dialogue.session if history == "own" else dialogue.session.branch() for dialogue in active]
     replies = _ask(asked, questions, ask_many)
     if history == "gold":
         for dialogue, question, reply in zip(active, questions, replies, strict=True):
-            answer = dialogue.task.dialogue.answers[len(dialogue.answers)]
-            if reply is not None and len(dialogue.answers) + 1 < len(dialogue.task.dialogue.questions):
-                dialogue.session.force(question, answer)
+            if reply is not None and dialogue.left > 1:
+                dialogue.session.force(question, dialogue.task.dialogue.answers[len(dialogue.said)])
     seconds = (time.perf_counter() - started) / len(active)
     for dialogue, reply in zip(active, replies, strict=True):
         dialogue.take(reply, seconds)

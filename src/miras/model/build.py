@@ -45,9 +45,8 @@ def build(config: MirasConfig, processor: MirasProcessor, *, unset: Collection[s
         low = _ENCODERS[_kind(config.low, _ENCODERS)](_rest(config.low))
     with _values("high" in unset):
         high = _ENCODERS[_kind(config.high, _ENCODERS)](_rest(config.high))
-    fused = _last_three(high.channels)
     fusion = Fusion(
-        low=low.channels[-1], high=sum(fused), windowed=config.fusion == "windowed",
+        low=low.channels[-1], high=sum(_last_three(high.channels)), windowed=config.fusion == "windowed",
         cells=config.fusion_cells, residual=config.fusion_residual,
     )  # fmt: skip
     projector = VisionProjector(channels=low.channels[-1], width=width)
@@ -60,7 +59,11 @@ def build(config: MirasConfig, processor: MirasProcessor, *, unset: Collection[s
     return Miras(
         config,
         vision=DualVisualEncoder(
-            low=low, high=high, fusion=fusion, projector=projector, positions=config.token_positions
+            low=low,
+            high=high,
+            fusion=None if config.fusion == "none" else fusion,
+            projector=projector,
+            positions=config.token_positions,
         ),
         language=language,
         mask_projector=MaskProjector(width=width, query_width=config.query_width),

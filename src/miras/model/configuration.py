@@ -29,8 +29,8 @@ class MirasConfig(PreTrainedConfig):
     """Pixel encoder and mask decoder, likewise; `kind` is pyramid or sam."""
     image_grid: int = 8
     """Image tokens per side of the square canvas."""
-    fusion: Literal["global", "windowed"] = "windowed"
-    """Which high-resolution cells a low-resolution token attends to: all (equation 4) or its own."""
+    fusion: Literal["none", "global", "windowed"] = "windowed"
+    """Which high-resolution cells a low-resolution token attends to: none, all (equation 4) or its own."""
     fusion_cells: int = 4
     """High-resolution cells per side of one low-resolution token."""
     fusion_residual: bool = True

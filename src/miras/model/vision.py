@@ -115,10 +115,13 @@ class VisionProjector(nn.Sequential):
 
 
 class DualVisualEncoder(nn.Module):
-    """Two views of a canvas → image tokens; the high-resolution maps are kept for the pixel encoder."""
+    """Two views of a canvas → image tokens; the high-resolution maps are kept for the pixel encoder.
+
+    Without `fusion` image tokens come from the low view alone: the ablation of table 6.
+    """
 
     def __init__(
-        self, *, low: nn.Module, high: nn.Module, fusion: Fusion, projector: VisionProjector, positions: bool
+        self, *, low: nn.Module, high: nn.Module, fusion: Fusion | None, projector: VisionProjector, positions: bool
     ) -> None:
         super().__init__()
         self.low, self.high, self.fusion, self.projector = low, high, fusion, projector
@@ -128,8 +131,11 @@ class DualVisualEncoder(nn.Module):
         """Low view (I, 3, h, w), maps of the high view, content (I, 2) → image tokens (I, G, D)."""
         encode: Callable[[Tensor], tuple[Tensor, ...]] = self.low
         features = encode(low)[-1]
-        fused = self.fusion(features, maps[-3:], content)
+        if self.fusion is None:
+            cells = features.flatten(2).transpose(1, 2)  # (I, G, C)
+        else:
+            cells = self.fusion(features, maps[-3:], content)
         if self.positions:
             grid = features.shape[-1]
-            fused = fused + sine_positions(grid, grid, fused.shape[-1], like=fused, content=content)
-        return self.projector(fused)
+            cells = cells + sine_positions(grid, grid, cells.shape[-1], like=cells, content=content)
+        return self.projector(cells)

@@ -30,7 +30,7 @@ MODEL = "model"
 """Folder of the finished model, within that of the run."""
 
 _MAY_CHANGE = {
-    "run", "device", "threads", "workers", "minutes", "checkpoint_minutes", "validate_minutes", "val_targets",
+    "run", "states", "device", "threads", "workers", "minutes", "checkpoint_minutes", "validate_minutes", "val_targets",
     "log_every",
 }  # fmt: skip
 """Settings that do not change what is learnt, so a run may go on under others."""
@@ -118,10 +118,11 @@ def _text_mode(config: TrainConfig, model: Miras, console: Console) -> TextMode:
     naming = Naming.of(model, phrases).to(model.device) if config.loss.naming else None
     if config.text == "joint":
         return JointText(naming)
-    console.print(f"text states of {len(phrases)} phrases: computed once, then kept in {config.run}", highlight=False)
+    folder = Path(config.states or config.run)
+    console.print(f"text states of {len(phrases)} phrases: computed once, then kept in {folder}", highlight=False)
     with console.status("") as status:
         states = phrase_states(
-            model, phrases, Path(config.run), lambda done, of: status.update(f"text states of phrases: {done} of {of}")
+            model, phrases, folder, lambda done, of: status.update(f"text states of phrases: {done} of {of}")
         )
     if config.init is None:
         _standardize(model, states.spans())

@@ -18,6 +18,7 @@ from miras.data.masks import encode
 from miras.data.photos import Photo, PhotoObject
 from miras.data.scenes import Cutout, clean_name
 from miras.errors import DataError
+from miras.files import write_beside
 from miras.model.miras import Miras
 
 __all__ = ["CONTEXTS", "PhraseStates", "all_phrases", "phrase_states"]
@@ -31,10 +32,13 @@ CONTEXTS = (
 """Questions and answers around a phrase; the answer holds its `[OBJ]phrase[SEG]`."""
 
 _BATCH = 64
-"""Conversations that are read at once."""
+"""Phrases that are read at once."""
+
+_Context = tuple[str, str, bool]
+"""Question, answer, and whether the answer names the phrase."""
 
 _Progress = Callable[[int, int], None]
-"""Told how many conversations of how many are done."""
+"""Told how many phrases of how many are done, in each context anew."""
 
 
 def all_phrases(photos: Iterable[Photo], cutouts: Iterable[Cutout]) -> list[str]:
@@ -84,53 +88,70 @@ class PhraseStates:
 
 
 def phrase_states(model: Miras, phrases: Sequence[str], folder: Path, told: _Progress) -> PhraseStates:
-    """The states of all phrases by a model's language part, kept in the folder under a hash of what they are from."""
-    contexts = [pair for pair in CONTEXTS if model.config.alignment != "none" or "{}" in pair[0]]
-    path = folder / f"phrases-{_fingerprint(model, phrases, contexts)}.pt"
-    if path.is_file():
-        kept = torch.load(path, weights_only=True)
-        return PhraseStates(kept["states"], kept["first"], phrases)
-    work = [(phrase, *pair) for phrase in phrases for pair in contexts]
-    rows: list[Tensor] = [torch.empty(0)] * len(work)
-    order = sorted(range(len(work)), key=lambda index: sum(map(len, work[index])))  # equal lengths need no padding
-    for begin in range(0, len(order), _BATCH):
-        told(begin, len(order))
-        batch = order[begin : begin + _BATCH]
-        for index, states in zip(batch, _read(model, [work[i] for i in batch]), strict=True):
-            rows[index] = states
-    told(len(order), len(order))
+    """The states of all phrases by a model's language part, each context kept in a file named by what it is from."""
+    contexts = _contexts(model.config.alignment)
+    read = [_in_context(model, phrases, context, folder, told) for context in contexts]
+    rows = [states[index] for index in range(len(phrases)) for states in read]
     ends = torch.tensor([0, *map(len, rows)]).cumsum(0)
     first = torch.stack([ends[:-1].reshape(len(phrases), -1), ends[1:].reshape(len(phrases), -1)], -1)
-    made = PhraseStates(torch.cat(rows), torch.cat([first[..., 0], first[:, -1:, 1]], 1), phrases)
-    folder.mkdir(parents=True, exist_ok=True)
-    torch.save({"states": made.states, "first": made.first}, path.with_suffix(".part"))
-    path.with_suffix(".part").replace(path)
-    return made
+    return PhraseStates(torch.cat(rows), torch.cat([first[..., 0], first[:, -1:, 1]], 1), phrases)
+
+
+def _in_context(model: Miras, phrases: Sequence[str], context: _Context, folder: Path, told: _Progress) -> list[Tensor]:
+    """The states (n, D) of each phrase in one context, from the folder where they are there."""
+    path = folder / f"phrases-{_fingerprint(model, phrases, context)}.pt"
+    if not path.is_file():
+        rows: list[Tensor] = [torch.empty(0)] * len(phrases)
+        order = sorted(range(len(phrases)), key=lambda index: len(phrases[index]))  # equal lengths need no padding
+        for begin in range(0, len(order), _BATCH):
+            told(begin, len(order))
+            batch = order[begin : begin + _BATCH]
+            for index, states in zip(batch, _read(model, [phrases[i] for i in batch], context), strict=True):
+                rows[index] = states
+        told(len(order), len(order))
+        with write_beside(path) as beside:
+            torch.save({"states": torch.cat(rows), "lengths": torch.tensor([len(row) for row in rows])}, beside)
+    kept = torch.load(path, weights_only=True)
+    return list(kept["states"].split(kept["lengths"].tolist()))
+
+
+def _contexts(alignment: str) -> list[_Context]:
+    """The conversations around each phrase, with its name written in all of them, in half or in none.
+
+    Where the answer does not name it the question must.
+    """
+    if alignment == "full":
+        return [(*pair, True) for pair in CONTEXTS]
+    telling = [pair for pair in CONTEXTS if "{}" in pair[0]]
+    return [(*pair, named) for named in ((True, False) if alignment == "half" else (False,)) for pair in telling]
 
 
 @torch.inference_mode()
-def _read(model: Miras, work: Sequence[tuple[str, str, str]]) -> list[Tensor]:
-    """Conversations of (phrase, question, answer) → the states (n, D) of each span and of the token before it."""
+def _read(model: Miras, phrases: Sequence[str], context: _Context) -> list[Tensor]:
+    """The states (n, D) of each phrase's span in a context, and of the token before it."""
     encoder, device = model.processor.encoder, model.device
+    question, answer, named = context
     rows, found = [], []
-    for phrase, question, answer in work:
+    for phrase in phrases:
         asked = encoder.text(encoder.chat.start) + encoder.text(encoder.chat.user)
         asked += encoder.text(question.format(phrase)) + encoder.text(encoder.chat.assistant)
-        named = tokens.write(phrase) if model.config.alignment != "none" else tokens.SEG
-        rows.append(asked + encoder.answer(answer.format(named)))
+        rows.append(asked + encoder.answer(answer.format(tokens.write(phrase) if named else tokens.SEG)))
         found.append(tokens.spans(rows[-1], obj_id=encoder.obj_id, seg_id=encoder.seg_id)[0])
     longest = max(map(len, rows))
     ids = torch.tensor([row + [encoder.stop_id] * (longest - len(row)) for row in rows], device=device)
     mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows], device=device)
-    with torch.autocast(device.type, torch.bfloat16):
+    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):  # on a CPU it takes twice as long
         states = model.language.states(model.language.embed(ids), mask)
     return [row[span.start - 1 : span.end + 1].half().cpu() for row, span in zip(states, found, strict=True)]
 
 
-def _fingerprint(model: Miras, phrases: Sequence[str], contexts: Sequence[tuple[str, str]]) -> str:
-    """A hash of the language part's weights, the phrases and the contexts."""
-    digest = hashlib.sha256(repr((list(phrases), list(contexts), model.config.alignment)).encode())
-    for name, weight in model.language.state_dict().items():
-        sums = weight.double().sum().item(), weight.double().abs().sum().item()
-        digest.update(repr((name, *sums)).encode())
+def _fingerprint(model: Miras, phrases: Sequence[str], context: _Context) -> str:
+    """A hash of what the language part computes with, the phrases and the context."""
+    digest = hashlib.sha256(repr((list(phrases), context)).encode())
+    weights = model.language.state_dict()
+    for name, weight in weights.items():
+        if ".lora_B." in name:  # the pair counts by its product: nothing, whatever the seed, before it is trained
+            weight = weight @ weights[name.replace(".lora_B.", ".lora_A.")]
+        if ".lora_A." not in name:
+            digest.update(repr((name, weight.double().sum().item(), weight.double().abs().sum().item())).encode())
     return digest.hexdigest()[:16]

@@ -9,6 +9,7 @@ import numpy as np
 
 from miras.data import dialogues
 from miras.data.photos import Photo
+from miras.types import Dialogue, Turn
 
 __all__ = ["CAPS", "Asked", "answer_figures", "balanced_questions", "blank_image"]
 
@@ -28,6 +29,12 @@ class Asked:
 
     photo: Photo
     question: dialogues.Question
+
+    @property
+    def dialogue(self) -> Dialogue:
+        """The question and its true answer."""
+        turns = (Turn("user", self.question.text), Turn("assistant", self.question.reply))
+        return Dialogue(turns, image=self.photo.name, kind="question")
 
 
 def balanced_questions(

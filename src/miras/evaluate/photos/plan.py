@@ -12,7 +12,7 @@ from miras.errors import ConfigError
 from miras.evaluate.photos.answers import Asked, balanced_questions, blank_image
 from miras.evaluate.photos.targets import PhotoCase, all_cases, seeded_subset, stratified
 from miras.evaluate.predict import Task
-from miras.types import Dialogue, Turn
+from miras.types import Dialogue
 
 __all__ = ["BLOCK", "CONVERSATIONS", "Plan", "last_request", "make_plan", "make_tasks"]
 
@@ -83,7 +83,7 @@ def make_tasks(plan: Plan) -> list[Task]:
     """
     tasks = [
         *(_task("direct", case.index, plan.direct[case.index], case.photo) for case in plan.cases),
-        *(_task("answers", place, _as_dialogue(asked), asked.photo) for place, asked in enumerate(plan.asked)),
+        *(_task("answers", place, asked.dialogue, asked.photo) for place, asked in enumerate(plan.asked)),
     ]
     for case in plan.conversing:
         dialogue, direct = plan.conversations[case.index], plan.direct[case.index]
@@ -108,15 +108,10 @@ def _task(part: str, index: int, dialogue: Dialogue, photo: Photo) -> Task:
     return Task(part, index, dialogue, image=photo.path, image_key=photo.name)
 
 
-def _as_dialogue(asked: Asked) -> Dialogue:
-    turns = (Turn("user", asked.question.text), Turn("assistant", asked.question.reply))
-    return Dialogue(turns, image=asked.photo.name, kind="question")
-
-
 def _blank_tasks(plan: Plan) -> list[Task]:
     """The questions again, over images without content; blanks of one size are one image."""
     tasks = [
-        Task("blank", place, _as_dialogue(asked), blank_image(asked.photo), "blank {}x{}".format(*asked.photo.size))
+        Task("blank", place, asked.dialogue, blank_image(asked.photo), "blank {}x{}".format(*asked.photo.size))
         for place, asked in enumerate(plan.asked)
     ]
     return sorted(tasks, key=lambda task: task.image_key)

@@ -5,14 +5,13 @@ docs/evaluation.md defines each figure.
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from miras import tokens
 from miras.data.masks import decode
 from miras.data.photos import Photo, load_photos
 from miras.evaluate.photos.answers import answer_figures
@@ -20,15 +19,18 @@ from miras.evaluate.photos.controls import centre_box_giou, other_phrase
 from miras.evaluate.photos.plan import Plan, make_plan, make_tasks
 from miras.evaluate.photos.targets import PhotoCase
 from miras.evaluate.predict import AskMany, Chat, predict
+from miras.evaluate.predictions import Said
 from miras.evaluate.record import check_writable, versions, weights_hash
+from miras.evaluate.replies import reply_figures
 from miras.files import write_json
 from miras.metrics.masks import Strata
-from miras.types import Prediction, Rle
+from miras.types import Dialogue, Rle
 
-__all__ = ["evaluate_photos", "first_mask", "format_figures", "run_photos"]
+__all__ = ["evaluate_photos", "first_mask", "run_photos"]
 
-_Results = Mapping[str, Mapping[int, Prediction]]
-"""Part of the protocol to index to prediction."""
+_Replies = tuple[Said, ...]
+_Results = Mapping[str, Mapping[int, _Replies]]
+"""Part of the protocol to index to the replies of that dialogue."""
 
 
 def run_photos(
@@ -71,11 +73,14 @@ def evaluate_photos(
     """Every figure of the protocol for a model that is already loaded."""
     started = time.perf_counter()
     plan = make_plan(photos, seed=seed, limit=limit)
-    results: dict[str, dict[int, Prediction]] = {}
-    for task, prediction in predict(chat, make_tasks(plan), ask_many=ask_many, batch_size=batch_size):
-        results.setdefault(task.part, {})[task.index] = prediction
+    results: dict[str, dict[int, _Replies]] = {}
+    for task, replies in predict(chat, make_tasks(plan), ask_many=ask_many, batch_size=batch_size):
+        results.setdefault(task.part, {})[task.index] = replies
     figures = _figures(plan, results, seed)
-    seconds = {part: round(sum(p.seconds for p in done.values()), 1) for part, done in sorted(results.items())}
+    seconds = {
+        part: round(sum(said.seconds or 0.0 for replies in done.values() for said in replies), 1)
+        for part, done in sorted(results.items())
+    }
     seconds["total"] = round(time.perf_counter() - started, 1)
     figures["protocol"] = {
         "seed": seed,
@@ -89,43 +94,22 @@ def evaluate_photos(
     return figures
 
 
-def first_mask(prediction: Prediction) -> Rle | None:
+def first_mask(replies: Sequence[Said]) -> Rle | None:
     """The first mask of the last reply, the one that is scored; None where nothing was marked."""
-    return prediction.targets[0].mask if prediction.targets else None
+    return replies[-1].masks[0].mask if replies[-1].masks else None
 
 
-def format_figures(predictions: Iterable[Prediction]) -> dict[str, Any]:
-    """How often a mask is asked for when it should be, and when it should not, over all turns.
-
-    `seg_rate`: share of turns whose true answer marks something in which the reply is well formed.
-    `false_seg_rate`: share of the other turns in which the reply holds a `[SEG]`. None without such turns.
-    """
-    formed, marked = [], []
-    for prediction in predictions:
-        for true, answer in zip(prediction.dialogue.answers, prediction.answers, strict=True):
-            if tokens.SEG in true:
-                formed.append(tokens.well_formed(answer))
-            else:
-                marked.append(tokens.SEG in answer)
-    return {
-        "seg_rate": sum(formed) / len(formed) if formed else None,
-        "false_seg_rate": sum(marked) / len(marked) if marked else None,
-        "seg_turns": len(formed),
-        "text_turns": len(marked),
-    }
-
-
-def _score(cases: Iterable[PhotoCase], predictions: Mapping[int, Prediction]) -> dict[str, Any]:
+def _score(cases: Iterable[PhotoCase], replies: Mapping[int, _Replies]) -> dict[str, Any]:
     """Mask figures over the cases and over their strata."""
     strata = Strata()
     for case in cases:
-        rle = first_mask(predictions[case.index])
+        rle = first_mask(replies[case.index])
         strata.update(None if rle is None else decode(rle), decode(case.target.mask), case.labels)
     return strata.compute()
 
 
 def _figures(plan: Plan, results: _Results, seed: int) -> dict[str, Any]:
-    none: dict[int, Prediction] = {}
+    none: dict[int, _Replies] = {}
     direct, talked = results["direct"], results.get("multi_turn", none)
     answers, blank = results.get("answers", none), results.get("blank", none)
     multi_turn = _score(plan.conversing, talked)
@@ -135,14 +119,14 @@ def _figures(plan: Plan, results: _Results, seed: int) -> dict[str, Any]:
     return {
         "direct": _score(plan.cases, direct),
         "multi_turn": multi_turn,
-        "format": format_figures([*direct.values(), *talked.values(), *answers.values()]),
+        "format": reply_figures(_with_truth(plan, direct, talked, answers)),
         "answers": answer_figures(
             plan.asked,
-            [answers[place].answers[0] for place in range(len(plan.asked))],
-            [blank[place].answers[0] for place in range(len(plan.asked))],
+            [answers[place][0].text for place in range(len(plan.asked))],
+            [blank[place][0].text for place in range(len(plan.asked))],
         ),
         "controls": {
-            **other_phrase(plan.cases, {index: first_mask(p) for index, p in direct.items()}, seed=seed),
+            **other_phrase(plan.cases, {index: first_mask(replies) for index, replies in direct.items()}, seed=seed),
             "no_history": without,
             "no_history_ratio": _ratio(without, multi_turn["giou"]),
             "centre_box": centre_box_giou(plan.cases),
@@ -152,21 +136,30 @@ def _figures(plan: Plan, results: _Results, seed: int) -> dict[str, Any]:
     }
 
 
+def _with_truth(
+    plan: Plan, direct: Mapping[int, _Replies], talked: Mapping[int, _Replies], answers: Mapping[int, _Replies]
+) -> Iterator[tuple[Dialogue, _Replies]]:
+    """Every dialogue of these parts with the replies to it."""
+    yield from ((plan.direct[index], replies) for index, replies in direct.items())
+    yield from ((plan.conversations[index], replies) for index, replies in talked.items())
+    yield from ((plan.asked[place].dialogue, replies) for place, replies in answers.items())
+
+
 def _ratio(figure: float | None, base: float | None) -> float | None:
     return figure / base if figure is not None and base else None
 
 
 def _counts(plan: Plan, results: _Results) -> dict[str, int]:
-    everything = [prediction for done in results.values() for prediction in done.values()]
+    everything = [replies for done in results.values() for replies in done.values()]
     return {
         "photos": len({case.photo_index for case in plan.cases}),
         "targets": len(plan.cases),
         "multi_turn": len(plan.conversing),
         "multi_turn_possible": plan.possible,
         "answers": len(plan.asked),
-        "turns": sum(len(prediction.answers) for prediction in everything),
-        "empty_answers": sum(answer == "" for prediction in everything for answer in prediction.answers),
-        "several_masks": sum(len(prediction.targets) > 1 for prediction in everything),
+        "turns": sum(map(len, everything)),
+        "empty_answers": sum(said.text == "" for replies in everything for said in replies),
+        "several_masks": sum(len(replies[-1].masks) > 1 for replies in everything),
     }
 
 

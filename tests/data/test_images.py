@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from miras.data.images import MAX_PIXELS, Canvas, load_image, to_rgb
+from miras.data.images import MAX_PIXELS, Canvas, blank_image, load_image, to_rgb
 from miras.errors import ImageError
 
 NOISE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
@@ -176,3 +176,10 @@ def test_mask_view_holds_shares() -> None:
 def test_cells_hold_at_least_half_a_cell_of_pixels(height: int, width: int, expected: int) -> None:
     # 4 x 4 cells: a side of 0.6 covers 2.4 of 4 cells, of 0.7 covers 2.8, so the third counts from 2.5 on
     assert Canvas(height, width).cells(4).sum().item() == expected
+
+
+def test_a_blank_image_has_one_colour_which_normalises_to_nothing() -> None:
+    blank = blank_image(3, 5)
+    assert (blank.shape, blank.dtype) == ((3, 5, 3), np.uint8)
+    assert (blank == blank[0, 0]).all()
+    assert Canvas(3, 5).view(blank, 8).abs().max() < 0.02

@@ -84,6 +84,7 @@ def test_the_full_model_has_the_true_shapes(full: Miras) -> None:
 
 
 def test_the_full_model_looks_as_the_paper_does(full: Miras) -> None:
-    fusion: Fusion = full.vision.fusion
+    fusion = full.vision.fusion
+    assert isinstance(fusion, Fusion)
     assert not fusion.windowed and fusion.gate is not None and not full.vision.positions
     assert full.config.image_grid**2 == 576 and full.config.chat == "vicuna"

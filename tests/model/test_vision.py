@@ -106,6 +106,19 @@ def test_an_image_is_seen_alike_alone_and_in_a_batch(tiny: Miras, picture: Any) 
         assert torch.allclose(alone.tokens, together.tokens[one], atol=1e-5)
 
 
+@torch.no_grad()
+def test_without_fusion_tokens_come_from_the_low_view_alone(make: Any) -> None:
+    views = torch.randn(1, 3, 64, 64), torch.randn(1, 3, 128, 128)
+    alone = make(fusion="none")
+    assert alone.vision.fusion is None and not any("fusion" in name for name in alone.state_dict())
+    seen = alone.see(*views, WHOLE)
+    assert torch.equal(seen.tokens, alone.see(views[0], -views[1], WHOLE).tokens)
+    assert not torch.equal(seen.tokens, alone.see(-views[0], views[1], WHOLE).tokens)
+    dual = make()
+    torch.nn.init.ones_(dual.vision.fusion.gate)
+    assert not torch.equal(dual.see(*views, WHOLE).tokens, dual.see(views[0], -views[1], WHOLE).tokens)
+
+
 def test_positions_tell_equal_cells_apart(make: Any) -> None:
     blank = torch.zeros(1, 3, 64, 64), torch.zeros(1, 3, 128, 128), WHOLE
     with torch.no_grad():

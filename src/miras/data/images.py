@@ -18,7 +18,7 @@ from torch import Tensor
 
 from miras.errors import ImageError
 
-__all__ = ["MAX_PIXELS", "MEAN", "STD", "Canvas", "load_image", "to_rgb"]
+__all__ = ["MAX_PIXELS", "MEAN", "STD", "Canvas", "blank_image", "load_image", "to_rgb"]
 
 MAX_PIXELS = 100_000_000
 """Images with more pixels are refused before they are decoded."""
@@ -26,6 +26,11 @@ MAX_PIXELS = 100_000_000
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 """Mean and deviation of ImageNet's channels in 0..1, by which every view is normalised."""
+
+
+def blank_image(height: int, width: int) -> np.ndarray:
+    """(H, W, 3) uint8: an image without content, in the mean colour, which the normalisation takes to 0."""
+    return np.full((height, width, 3), [round(255 * channel) for channel in MEAN], dtype=np.uint8)
 
 
 def load_image(source: str | Path | bytes | BinaryIO | Image.Image | np.ndarray) -> np.ndarray:

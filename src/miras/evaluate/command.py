@@ -1,13 +1,23 @@
 """`miras evaluate …`: one command per step, each importing what it needs when it runs."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-__all__ = ["app", "photos"]
+__all__ = ["Past", "app", "photos", "predict"]
 
 app = typer.Typer(help="Ask a model, score what it answers, judge it and report it.", no_args_is_help=True)
+
+
+class Past(StrEnum):
+    """Whose earlier answers a model sees."""
+
+    own = "own"
+    gold = "gold"
+    none = "none"
+
 
 _Model = Annotated[str, typer.Option(help="A preset's name or a folder that save_pretrained wrote.")]
 
@@ -25,3 +35,37 @@ def photos(
     from miras.evaluate.photos.protocol import run_photos
 
     run_photos(data=data, split=split, out=out, model=model, limit=limit, seed=seed)
+
+
+@app.command("predict")
+def predict(
+    cases: Annotated[Path, typer.Option(help="What is asked, a file that `cases` wrote.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run; the same command goes on with it.")],
+    model: _Model = "nano",
+    history: Annotated[
+        Past, typer.Option(help="Whose earlier answers the model sees: its own, the true ones, or none.")
+    ] = Past.own,
+    images: Annotated[Path | None, typer.Option(help="Folder of images, where it is not the one in the file.")] = None,
+    blank: Annotated[bool, typer.Option("--blank", help="Show an image without content in place of every image.")] = (
+        False
+    ),
+    setting: Annotated[str | None, typer.Option(help="What a report calls it: zero-shot or fine-tuned.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Conversations held at once.")] = 16,
+) -> None:
+    """Hold every conversation of a file of cases with a model; under torchrun, each process its share."""
+    from miras.evaluate.run import run_predict
+
+    try:
+        run_predict(
+            cases,
+            out,
+            model,
+            history=history.value,
+            images=images,
+            blank=blank,
+            setting=setting,
+            batch_size=batch_size,
+        )
+    except KeyboardInterrupt:
+        typer.echo("\nwhat is answered is kept; the same command goes on from here", err=True)
+        raise

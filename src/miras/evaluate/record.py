@@ -1,16 +1,23 @@
-"""What makes a figure traceable: versions, the hash of the weights."""
+"""What makes a figure traceable: the command, versions, the hash of the weights."""
 
 import hashlib
 import platform
+import shlex
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-__all__ = ["check_writable", "versions", "weights_hash"]
+__all__ = ["check_writable", "told_command", "versions", "weights_hash"]
 
 _PACKAGES = ("miras", "torch", "transformers", "numpy", "pillow", "pycocotools")
+
+
+def told_command() -> str:
+    """The command that runs, as it was typed."""
+    return shlex.join(["miras", *sys.argv[1:]])
 
 
 def versions() -> dict[str, str | None]:

@@ -10,7 +10,7 @@ import pytest
 
 from miras.data import dialogues
 from miras.data.photos import Photo
-from miras.evaluate.photos.answers import CAPS, answer_figures, balanced_questions, blank_image
+from miras.evaluate.photos.answers import CAPS, answer_figures, balanced_questions
 
 COLOURS = ("red", "blue", "blue", "green", "green", "green")
 
@@ -76,10 +76,3 @@ def test_no_questions_give_none() -> None:
     figures = answer_figures([], [], [])
     assert (figures["accuracy"], figures["majority"], figures["n"]) == (None, None, 0)
     assert figures["by_kind"]["places"]["blank_image"] is None
-
-
-def test_blank_image_is_as_large_as_the_photo_and_has_one_colour(photos: list[Photo]) -> None:
-    blank = blank_image(photos[2])
-    assert blank.shape == (32, 32, 3)
-    assert blank.dtype == np.uint8
-    assert (blank == blank[0, 0]).all()

@@ -11,16 +11,13 @@ from miras.data import dialogues
 from miras.data.photos import Photo
 from miras.types import Dialogue, Turn
 
-__all__ = ["CAPS", "Asked", "answer_figures", "balanced_questions", "blank_image"]
+__all__ = ["CAPS", "Asked", "answer_figures", "balanced_questions"]
 
 CAPS: dict[dialogues.QuestionKind, int] = {"objects": 60, "colors": 15, "places": 15}
 """Kind of question to the most questions per true answer."""
 
 _ROUNDS = 8
 """How often each photo is asked for a question of each kind before balancing."""
-
-_MEAN_COLOUR = (124, 116, 104)
-"""The mean colour of natural images, which the model's normalisation takes to 0."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +74,6 @@ def _pool(
             if question is not None:
                 found.setdefault((place, question.answer), Asked(photos[place], question))
     return list(found.values())
-
-
-def blank_image(photo: Photo) -> np.ndarray:
-    """(H, W, 3) uint8: the mean colour, as large as the photo."""
-    return np.full((*photo.size, 3), _MEAN_COLOUR, dtype=np.uint8)
 
 
 def answer_figures(asked: Sequence[Asked], seen: Sequence[str], blank: Sequence[str]) -> dict[str, Any]:

@@ -7,9 +7,10 @@ import numpy as np
 
 from miras import tokens
 from miras.data import dialogues
+from miras.data.images import blank_image
 from miras.data.photos import Photo
 from miras.errors import ConfigError
-from miras.evaluate.photos.answers import Asked, balanced_questions, blank_image
+from miras.evaluate.photos.answers import Asked, balanced_questions
 from miras.evaluate.photos.targets import PhotoCase, all_cases, seeded_subset, stratified
 from miras.evaluate.predict import Task
 from miras.types import Dialogue
@@ -111,7 +112,7 @@ def _task(part: str, index: int, dialogue: Dialogue, photo: Photo) -> Task:
 def _blank_tasks(plan: Plan) -> list[Task]:
     """The questions again, over images without content; blanks of one size are one image."""
     tasks = [
-        Task("blank", place, asked.dialogue, blank_image(asked.photo), "blank {}x{}".format(*asked.photo.size))
+        Task("blank", place, asked.dialogue, blank_image(*asked.photo.size), "blank {}x{}".format(*asked.photo.size))
         for place, asked in enumerate(plan.asked)
     ]
     return sorted(tasks, key=lambda task: task.image_key)

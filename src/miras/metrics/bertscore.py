@@ -53,7 +53,7 @@ class BertScore:
     def __init__(
         self, model: Path | None = None, layers: int | None = None, *, batch_size: int = 1, device: str | None = None
     ) -> None:
-        """`model` is a folder that transformers' AutoModel reads, None for the stand-in; `layers` counts from below.
+        """`model` is a folder that transformers' AutoModel reads, None for the stand-in; its `layers` lowest are used.
 
         Without `layers` they are what bert-score has found best for a model of the folder's name. With `batch_size` 1
         a pair's score is the same whatever it is scored with; more is faster on a GPU and moves scores by some 3e-7.
@@ -93,7 +93,7 @@ class BertScore:
 
 def _checked(model: Path, layers: int | None) -> tuple[Path, int]:
     """The folder and the layers to use of it. Raises ConfigError."""
-    folder = model.expanduser().resolve()
+    folder = model.expanduser().absolute()  # a link keeps the name that its user gave it
     try:
         has = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("num_hidden_layers")
     except (OSError, ValueError, AttributeError) as error:

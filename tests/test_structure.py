@@ -25,12 +25,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "wheels": {"errors"},
     "llm": {"errors", "config", "files", "waits"},
     "model": _WORDS | {"data", "wheels"},
-    "metrics": {
-        "errors",
-        "types",
-        "wheels",
-        "data.masks",
-    },  # data.masks holds the one rule of sizes
+    # data.masks holds the one rule of what is fine, medium and coarse
+    "metrics": {"errors", "files", "types", "wheels", "data.masks"},
     "train": _WORDS | {"data", "model", "metrics"},
     "evaluate": _WORDS | {"data", "model", "metrics", "llm", "pages"},
     "serve": _WORDS | {"data", "model", "pages"},

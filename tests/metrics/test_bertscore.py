@@ -93,7 +93,7 @@ def test_another_model_is_named_after_its_folder(scorer: BertScore, tmp_path: Pa
     mine, known = tmp_path / "mine", tmp_path / "roberta-large"
     for link in (mine, known):
         link.symlink_to(minilm())
-    with pytest.raises(ConfigError, match="no best layer for a model named mine; .* its 6 layers"):
+    with pytest.raises(ConfigError, match=r"no best layer for a model named mine; .* its 6 layers"):
         BertScore(mine)
     with pytest.raises(ConfigError, match="with 17 layers: Invalid num_layers"):  # bert-score's choice for that name
         BertScore(known)

@@ -78,6 +78,10 @@ def test_scores_are_those_of_plain_matrices(found: list[float]) -> None:
 def test_a_pairs_score_does_not_depend_on_the_others(scorer: BertScore, found: list[float]) -> None:
     assert [next(scorer.scores([pair])) for pair in PAIRS] == found
     assert list(scorer.scores(reversed(PAIRS))) == found[::-1]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    assert list(scorer.scores(PAIRS)) == found and torch.get_num_threads() == 2
+    torch.set_num_threads(threads)
     several = BertScore(batch_size=16)
     assert list(several.scores(PAIRS)) == pytest.approx(found, abs=2e-6)
     shards = [TextSums(scorer.tools()) for _ in range(3)]

@@ -7,6 +7,7 @@ its model, so figures of two models never stand side by side, and the paper's us
 import json
 import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
 
@@ -56,7 +57,8 @@ class BertScore:
         """`model` is a folder that transformers' AutoModel reads, None for the stand-in; its `layers` lowest are used.
 
         Without `layers` they are what bert-score has found best for a model of the folder's name. With `batch_size` 1
-        a pair's score is the same whatever it is scored with; more is faster on a GPU and moves scores by some 3e-7.
+        pairs run one by one on one thread, so that a score depends neither on the other pairs nor on the machine's
+        cores; more is faster on a GPU or on many idle cores and moves scores by some 3e-7.
         Raises ConfigError when the folder or `layers` cannot be used, WeightsUnavailable without the stand-in.
         """
         if batch_size < 1:
@@ -87,8 +89,22 @@ class BertScore:
 
     def _f1(self, pairs: list[tuple[str, str]]) -> list[float]:
         references, generated = zip(*pairs, strict=True)
-        _, _, f1 = self._scorer.score(list(generated), list(references), batch_size=self.batch_size)
+        with _one_thread() if self.batch_size == 1 else nullcontext():
+            _, _, f1 = self._scorer.score(list(generated), list(references), batch_size=self.batch_size)
         return [min(value, 1.0) for value in f1.double().tolist()]
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Torch on one thread: for a single short text more gain nothing, and wait long where the machine is busy."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _checked(model: Path, layers: int | None) -> tuple[Path, int]:

@@ -22,9 +22,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": _WORDS,
     "pages": _WORDS | {"data"},
     "waits": set(),
+    "wheels": {"errors"},
     "llm": {"errors", "config", "files", "waits"},
-    "model": _WORDS | {"data"},
-    "metrics": {"errors", "types", "data.masks"},  # data.masks holds the one rule of what is fine, medium and coarse
+    "model": _WORDS | {"data", "wheels"},
+    # data.masks holds the one rule of what is fine, medium and coarse
+    "metrics": {"errors", "files", "types", "wheels", "data.masks"},
     "train": _WORDS | {"data", "model", "metrics"},
     "evaluate": _WORDS | {"data", "model", "metrics", "llm", "pages"},
     "serve": _WORDS | {"data", "model", "pages"},

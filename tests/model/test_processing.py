@@ -10,10 +10,11 @@ from transformers import AutoTokenizer
 from miras import tokens
 from miras.data.encode import CHATML, VICUNA, Encoder
 from miras.errors import CheckpointError
-from miras.model import pretrained
 from miras.model.configuration import preset
+from miras.model.pretrained import SMOLLM2
 from miras.model.processing import MirasProcessor, byte_tokenizer
 from miras.types import Dialogue, Target, Turn
+from miras.wheels import cache_dir
 
 TALK = Dialogue(
     (
@@ -42,7 +43,7 @@ def test_the_template_writes_what_the_model_reads(make: Any, chat: str) -> None:
 
 
 def test_the_template_writes_what_smollm2_reads() -> None:
-    folder = pretrained.cache_dir() / f"{pretrained.SMOLLM2.name}-{pretrained.SMOLLM2.version}"
+    folder = cache_dir() / SMOLLM2.label
     if not folder.is_dir():
         pytest.skip("needs SmolLM2 in the cache")
     processor = MirasProcessor.build(preset("nano"), AutoTokenizer.from_pretrained(folder))

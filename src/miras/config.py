@@ -14,7 +14,7 @@ import yaml
 
 from miras.errors import ConfigError
 
-__all__ = ["PARTS", "SOURCES", "Augmentation", "LossWeights", "TrainConfig", "load_config", "plain"]
+__all__ = ["PARTS", "SOURCES", "Augmentation", "LossWeights", "TrainConfig", "change", "load_config", "plain"]
 
 PARTS = {
     "lora": r"language\.lm\..*\.lora_[AB]\.",
@@ -177,8 +177,21 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
         key, equals, value = override.partition("=")
         if not equals or not key:
             raise ConfigError(f"settings are written key=value, got {override!r}; for example steps=200")
-        _set(data, key.strip(), _yaml(value, override))
+        change(data, key.strip(), _yaml(value, override))
     return plain(data)
+
+
+def change(data: dict[str, Any], key: str, value: Any) -> None:
+    """Set one value of nested settings by its dotted name; null takes away what lies inside another."""
+    *above, last = key.split(".")
+    for name in above:
+        if not isinstance(data.setdefault(name, {}), dict):
+            raise ConfigError(f"{key} reaches into {name}, which is one value; write {name}=…")
+        data = data[name]
+    if value is None and above:
+        data.pop(last, None)
+    else:
+        data[last] = value
 
 
 def plain(data: dict[str, Any]) -> TrainConfig:
@@ -191,18 +204,6 @@ def _yaml(text: str, where: str) -> Any:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"{where} is not YAML ({error}); mend the line") from error
-
-
-def _set(data: dict[str, Any], key: str, value: Any) -> None:
-    *above, last = key.split(".")
-    for name in above:
-        if not isinstance(data.setdefault(name, {}), dict):
-            raise ConfigError(f"{key} reaches into {name}, which is one value; write {name}=…")
-        data = data[name]
-    if value is None and above:
-        data.pop(last, None)
-    else:
-        data[last] = value
 
 
 def _convert(kind: Any, value: Any, key: str) -> Any:

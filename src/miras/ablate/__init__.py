@@ -1,0 +1,1 @@
+"""Variants of a model, each trained that way and scored alike (paper, table 6)."""

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_score
 
 from miras.errors import MaskError
-from miras.metrics.masks import THRESHOLDS, MaskSums, Strata, mask_iou
+from miras.metrics.masks import THRESHOLDS, Counts, MaskSums, Strata, mask_iou
 
 EMPTY = np.zeros((4, 4), dtype=bool)
 FULL = np.ones((4, 4), dtype=bool)
@@ -29,7 +29,7 @@ pair: st.SearchStrategy[Pair] = st.tuples(st.none() | mask, mask)
 def sums_of(pairs: Iterable[Pair]) -> MaskSums:
     sums = MaskSums()
     for predicted, target in pairs:
-        sums.update(predicted, target)
+        sums.update(Counts.of(predicted, target))
     return sums
 
 
@@ -55,7 +55,9 @@ def test_empty_rule_is_the_same_for_every_figure(
     predicted: np.ndarray | None, target: np.ndarray, expected: int
 ) -> None:
     figures = sums_of([(predicted, target)]).compute()
-    assert figures.pop("n") == 1
+    assert (figures.pop("n"), figures.pop("n_extra")) == (1, 0)
+    # over targets with an empty true mask alone, the share on which nothing was marked is what every figure is
+    assert (figures.pop("n_empty"), figures.pop("empty_accuracy")) == ((0, None) if target.any() else (1, expected))
     assert set(figures.pop("prec_at").values()) == {expected}
     assert set(figures.values()) == {expected}
     assert mask_iou(predicted, target) == expected
@@ -63,7 +65,7 @@ def test_empty_rule_is_the_same_for_every_figure(
 
 def test_no_targets_give_none() -> None:
     figures = Strata().compute()
-    assert figures.pop("n") == 0
+    assert {figures.pop(name) for name in ("n", "n_empty", "n_extra")} == {0}
     assert set(figures.pop("prec_at").values()) == {None}
     assert set(figures.values()) == {None}
 
@@ -83,7 +85,7 @@ def test_threshold_counts_the_iou_that_just_reaches_it() -> None:
 
 def test_masks_of_two_sizes_are_refused() -> None:
     with pytest.raises(MaskError, match=r"\(2, 8\) and \(4, 4\)"):
-        MaskSums().update(np.zeros((2, 8), dtype=bool), FULL)
+        Counts.of(np.zeros((2, 8), dtype=bool), FULL)
 
 
 def random_cases(count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -130,7 +132,7 @@ def test_merging_shards_changes_nothing(pairs: list[Pair], cut: int) -> None:
 def strata_of(rows: Iterable[tuple[Pair, str]]) -> Strata:
     strata = Strata()
     for (predicted, target), size in rows:
-        strata.update(predicted, target, {"by_size": size, "parts": "part" if size == "fine" else "whole"})
+        strata.update(Counts.of(predicted, target), {"by_size": size, "parts": "part" if size == "fine" else "whole"})
     return strata
 
 

@@ -17,6 +17,7 @@ Empty rules: IoU is 1 where both masks are empty, 0 where one is; kappa is 1 whe
 class throughout. Over no items every figure is None. Items that one of the two did not give are counted, not scored.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -25,8 +26,8 @@ import numpy as np
 
 from miras.annotate.collect import Work
 from miras.annotate.plan import Group, Item
-from miras.data.masks import area, decode, granularity
-from miras.metrics.masks import MaskSums, mask_iou
+from miras.data.masks import area, granularity
+from miras.metrics.masks import counts
 from miras.types import Rle
 
 __all__ = ["CLASSES", "GATES", "Agreement", "Figure", "FigureName", "Tally", "agreement", "cohen_kappa"]
@@ -100,13 +101,11 @@ class Tally:
 
     def update(self, first: Rle, second: Rle) -> None:
         """Count one item. Raises MaskError when the two masks are not of one size."""
-        marked, other = decode(first), decode(second)
-        sums = MaskSums()
-        sums.update(marked, other)
-        neither = marked.size - sums.tp - sums.fp - sums.fn
-        table = np.array([[neither, sums.fn], [sums.fp, sums.tp]], dtype=np.int64)
+        one = counts(first, second)
+        neither = math.prod(first["size"]) - sum(one)
+        table = np.array([[neither, one.fn], [one.fp, one.tp]], dtype=np.int64)
         self.items += 1
-        self.iou += mask_iou(marked, other)
+        self.iou += one.iou
         self.kappa += float(cohen_kappa(table))
         self.pixels += table
         self.classes[_class(first), _class(second)] += 1

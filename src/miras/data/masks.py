@@ -1,7 +1,7 @@
 """Masks in original pixels: COCO run lengths in and out, and the project's one size rule."""
 
-import operator
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 from pycocotools import mask as coco
@@ -9,7 +9,7 @@ from pycocotools import mask as coco
 from miras.errors import MaskError
 from miras.types import Rle
 
-__all__ = ["Granularity", "area", "box", "decode", "encode", "granularity"]
+__all__ = ["Granularity", "Runs", "area", "box", "decode", "encode", "granularity", "read_runs"]
 
 Granularity = Literal["fine", "medium", "coarse"]
 
@@ -27,41 +27,131 @@ def encode(mask: np.ndarray) -> Rle:
 
 def decode(rle: Rle) -> np.ndarray:
     """COCO run lengths → (H, W) bool mask. Raises MaskError when the runs do not fill the stated size."""
-    runs, (height, width) = _runs(rle)
-    return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(width, height).T
+    runs = read_runs([rle])
+    height, width = runs.sizes[0].tolist()
+    lengths = runs.lengths.reshape(-1)
+    return np.repeat(np.arange(len(lengths)) % 2 == 1, lengths).reshape(width, height).T
 
 
 def area(rle: Rle) -> int:
     """Number of pixels of the mask. Raises MaskError when the runs do not fill the stated size."""
-    return int(_runs(rle)[0][1::2].sum())
+    return int(read_runs([rle]).areas[0])
 
 
-def _runs(rle: Rle) -> tuple[np.ndarray, tuple[int, int]]:
-    """The lengths of the runs, outside and inside by turns, and (height, width).
+class Runs(NamedTuple):
+    """The runs of K masks, one mask after the other."""
 
-    Read here and not by pycocotools, which takes runs that end early and leaves the rest of the mask to chance.
+    lengths: np.ndarray
+    """(R, 2) pixels outside and then inside; the last run of a mask that ends outside is 0 pixels inside."""
+    first: np.ndarray
+    """(K,) the row with which each mask begins."""
+    areas: np.ndarray
+    """(K,) pixels inside."""
+    sizes: np.ndarray
+    """(K, 2) height and width."""
+
+
+def read_runs(rles: Sequence[Rle]) -> Runs:
+    """The runs of many masks, read at once, which is many times as fast as one by one where masks are small.
+
+    Raises MaskError for the first mask whose runs do not fill its size. Read here and not by pycocotools, which takes
+    runs that end early and leaves the rest of the mask to chance.
     """
+    if not rles:
+        nothing = np.zeros((0, 2), dtype=np.int64)
+        return Runs(nothing, nothing[:, 0], nothing[:, 0], nothing)
     try:
-        height, width = (operator.index(side) for side in rle["size"])
-        letters = np.frombuffer(rle["counts"].encode("ascii"), np.uint8).astype(np.int64) - 48
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise MaskError(
-            f"a mask has size [height, width] and counts as text, got {rle!r:.80}; write it again"
-        ) from error
-    # each number is a run of 5-bit digits, lowest first; bit 5 says that more follow, bit 4 of the last is the sign
-    ends = np.flatnonzero(letters & 32 == 0)
-    starts = np.append(0, ends[:-1] + 1)
-    wrong = (
-        letters.size == 0 or letters.min() < 0 or letters.max() > 63 or not ends.size or ends[-1] != letters.size - 1
-    )
-    if not wrong and (ends - starts).max() < 8:
-        digits = (letters & 31) << 5 * (np.arange(letters.size) - np.repeat(starts, ends - starts + 1))
-        runs = np.add.reduceat(digits, starts) - np.where(letters[ends] & 16, 1 << 5 * (ends - starts + 1), 0)
-        # from the fourth on, a number is the difference to the run before the last
-        runs[1::2], runs[2::2] = runs[1::2].cumsum(), runs[2::2].cumsum()
-        if runs.min() >= 0 and runs.sum() == height * width and min(height, width) >= 0:
-            return runs, (height, width)
+        sizes = np.array([rle["size"] for rle in rles])
+        texts = [rle["counts"] for rle in rles]
+        letters = np.frombuffer("".join(texts).encode("ascii"), np.uint8) - 48
+        understood = sizes.shape == (len(rles), 2) and sizes.dtype.kind == "i"
+    except (KeyError, TypeError, ValueError, AttributeError):
+        understood = False
+    runs = _runs(letters, np.cumsum([len(text) for text in texts]), sizes) if understood else None
+    if runs is not None:
+        return runs
+    if len(rles) > 1:
+        for rle in rles:
+            read_runs([rle])
+    if not understood:
+        raise MaskError(f"a mask has size [height, width] and counts as text, got {rles[0]!r:.80}; write it again")
+    height, width = sizes[0].tolist()
     raise MaskError(f"run lengths of a {height}x{width} mask do not fill it; write it again")
+
+
+def _runs(letters: np.ndarray, stops: np.ndarray, sizes: np.ndarray) -> Runs | None:
+    """(L,) uint8 letters of K masks, (K,) where each ends and its size → their runs; None where some are wrong."""
+    pixels = sizes.astype(np.int64).prod(axis=1)
+    wrong = not letters.size or letters.max() > 63 or (letters[stops - 1] & 32).any() or sizes.min() < 0
+    if wrong or (read := _numbers(letters, int(pixels.max()))) is None:
+        return None
+    numbers, ends = read
+    until = np.searchsorted(ends, stops)
+    from_ = np.append(0, until[:-1])
+    pairs = (until - from_ + 1) >> 1
+    if pairs.min() < 1:
+        return None
+    first = pairs.cumsum() - pairs
+    lengths = np.empty((int(pairs.sum()), 2), dtype=numbers.dtype)
+    odd = (until - from_) % 2 == 1
+    lengths[(first + pairs)[odd] - 1, 1] = 0
+    flat = lengths.reshape(-1)
+    for begin, end, place in zip(from_.tolist(), until.tolist(), (2 * first).tolist(), strict=True):
+        flat[place : place + end - begin] = numbers[begin:end]
+    lengths = _summed(lengths, first, pairs, odd)
+    totals = np.add.reduceat(lengths, first, axis=0, dtype=np.int64)
+    # seen without a sign, a negative length is a huge one
+    if lengths.view(f"u{lengths.itemsize}").max() > pixels.max() or (totals.sum(axis=1) != pixels).any():
+        return None
+    return Runs(lengths, first, totals[:, 1], sizes)
+
+
+def _numbers(letters: np.ndarray, pixels: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """The numbers that the letters write, and where each ends; None where one has more than 8 letters.
+
+    A letter is a digit of 5 bits, the lowest first; bit 5 says that more follow, bit 4 of the last is the sign. Nearly
+    all numbers have at most 3 letters: these are read for all letters at once, in 16 bits.
+    """
+    wide = letters.astype(np.int16)
+    digits, more = wide & 31, wide >> 5
+    values = (digits ^ 16) - 16
+    goes_on = more
+    for back in (1, 2):
+        goes_on = goes_on[1:] & more[:-back] if back > 1 else more[:-1]
+        values[back:] *= 31 * goes_on + 1
+        values[back:] += goes_on * digits[:-back]
+    ends = np.flatnonzero(letters < 32)
+    at = np.flatnonzero(goes_on[1:] & more[:-3] > more[3:]) + 3
+    longer, going = values[at].astype(np.int64), np.arange(len(at))
+    for back in range(3, 9):
+        if not going.size:
+            break
+        if back == 8:
+            return None
+        places = at[going] - back
+        longer[going] = 32 * longer[going] + digits[places]
+        going = going[(places > 0) & (more[places - 1] == 1)]
+    # below this, no sum of a run and a number leaves 32 bits
+    small = max(pixels, int(np.abs(longer).max(initial=0))) < 2**29
+    numbers = values.take(ends).astype(np.int32 if small else np.int64)
+    numbers[np.searchsorted(ends, at)] = longer
+    return numbers, ends
+
+
+def _summed(numbers: np.ndarray, first: np.ndarray, pairs: np.ndarray, odd: np.ndarray) -> np.ndarray:
+    """Numbers → run lengths: from a mask's fourth on, a number is the difference to the run before the last.
+
+    So each column is a running sum, once what the mask before leaves behind is taken off where a mask begins.
+    """
+    left = np.add.reduceat(numbers, first, axis=0)
+    start, several = numbers[first, 0], pairs > 1
+    # a 0 that only fills up is made the end of its sum
+    numbers[(first + pairs)[odd] - 1, 1] -= left[odd, 1]
+    left[odd, 1] = 0
+    left[several, 0] -= start[several]
+    numbers[first[1:]] -= left[:-1]
+    numbers[first[several] + 1, 0] -= start[several]  # the first run outside belongs to no sum
+    return numbers.cumsum(axis=0, dtype=numbers.dtype)
 
 
 def box(mask: np.ndarray) -> tuple[int, int, int, int] | None:

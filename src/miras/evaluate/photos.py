@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.table import Table
 
 from miras import tokens
-from miras.data.masks import decode
 from miras.data.photos import Photo, load_photos
 from miras.evaluate.answers import answer_figures
 from miras.evaluate.cases import Case
@@ -22,7 +21,7 @@ from miras.evaluate.plan import Plan, make_plan, make_tasks
 from miras.evaluate.predict import AskMany, Chat, predict
 from miras.evaluate.record import check_writable, versions, weights_hash
 from miras.files import write_json
-from miras.metrics.masks import Strata
+from miras.metrics.masks import Strata, count_all
 from miras.types import Prediction, Rle
 
 __all__ = ["evaluate_photos", "first_mask", "format_figures", "run_photos"]
@@ -117,10 +116,10 @@ def format_figures(predictions: Iterable[Prediction]) -> dict[str, Any]:
 
 def _score(cases: Iterable[Case], predictions: Mapping[int, Prediction]) -> dict[str, Any]:
     """Mask figures over the cases and over their strata."""
-    strata = Strata()
-    for case in cases:
-        rle = first_mask(predictions[case.index])
-        strata.update(None if rle is None else decode(rle), decode(case.target.mask), case.labels)
+    strata, cases = Strata(), list(cases)
+    counted = count_all((first_mask(predictions[case.index]), case.target.mask) for case in cases)
+    for case, one in zip(cases, counted, strict=True):
+        strata.update(one, case.labels)
     return strata.compute()
 
 

@@ -17,7 +17,6 @@ Empty rules: IoU is 1 where both masks are empty, 0 where one is; kappa is 1 whe
 class throughout. Over no items every figure is None. Items that one of the two did not give are counted, not scored.
 """
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -102,8 +101,7 @@ class Tally:
     def update(self, first: Rle, second: Rle) -> None:
         """Count one item. Raises MaskError when the two masks are not of one size."""
         one = counts(first, second)
-        neither = math.prod(first["size"]) - sum(one)
-        table = np.array([[neither, one.fn], [one.fp, one.tp]], dtype=np.int64)
+        table = np.array([[one.tn, one.fn], [one.fp, one.tp]], dtype=np.int64)
         self.items += 1
         self.iou += one.iou
         self.kappa += float(cohen_kappa(table))

@@ -16,6 +16,9 @@ Granularity = Literal["fine", "medium", "coarse"]
 _FINE_BELOW = (1.6 * 32) ** 2
 _MEDIUM_BELOW = (1.6 * 96) ** 2
 
+_SMALL = 2**29
+"""What is less leaves 32 bits neither as a sum of two nor when it is doubled."""
+
 
 def encode(mask: np.ndarray) -> Rle:
     """(H, W) bool or 0/1 mask → COCO run lengths."""
@@ -29,7 +32,7 @@ def decode(rle: Rle) -> np.ndarray:
     """COCO run lengths → (H, W) bool mask. Raises MaskError when the runs do not fill the stated size."""
     runs = read_runs([rle])
     height, width = runs.sizes[0].tolist()
-    lengths = runs.lengths.reshape(-1)
+    lengths = np.diff(runs.bounds.reshape(-1), prepend=0)
     return np.repeat(np.arange(len(lengths)) % 2 == 1, lengths).reshape(width, height).T
 
 
@@ -39,10 +42,10 @@ def area(rle: Rle) -> int:
 
 
 class Runs(NamedTuple):
-    """The runs of K masks, one mask after the other."""
+    """The runs of K masks whose pixels lie on one line, column by column and mask after mask."""
 
-    lengths: np.ndarray
-    """(R, 2) pixels outside and then inside; the last run of a mask that ends outside is 0 pixels inside."""
+    bounds: np.ndarray
+    """(R, 2) where each run inside begins and ends; the last of a mask ends with the mask, if need be at length 0."""
     first: np.ndarray
     """(K,) the row with which each mask begins."""
     areas: np.ndarray
@@ -58,8 +61,8 @@ def read_runs(rles: Sequence[Rle]) -> Runs:
     runs that end early and leaves the rest of the mask to chance.
     """
     if not rles:
-        nothing = np.zeros((0, 2), dtype=np.int64)
-        return Runs(nothing, nothing[:, 0], nothing[:, 0], nothing)
+        none = np.zeros((0, 2), dtype=np.int64)
+        return Runs(none, none[:, 0], none[:, 0], none)
     try:
         sizes = np.array([rle["size"] for rle in rles])
         texts = [rle["counts"] for rle in rles]
@@ -81,72 +84,79 @@ def read_runs(rles: Sequence[Rle]) -> Runs:
 
 def _runs(letters: np.ndarray, stops: np.ndarray, sizes: np.ndarray) -> Runs | None:
     """(L,) uint8 letters of K masks, (K,) where each ends and its size → their runs; None where some are wrong."""
-    pixels = sizes.astype(np.int64).prod(axis=1)
-    wrong = not letters.size or letters.max() > 63 or (letters[stops - 1] & 32).any() or sizes.min() < 0
-    if wrong or (read := _numbers(letters, int(pixels.max()))) is None:
+    wrong = not letters.size or letters.max() > 63 or (letters[stops - 1] & 32).any()
+    if wrong or sizes.min() < 0 or sizes.max() >= 2**31 or (read := _numbers(letters)) is None:
         return None
     numbers, ends = read
-    until = np.searchsorted(ends, stops)
-    from_ = np.append(0, until[:-1])
-    pairs = (until - from_ + 1) >> 1
-    if pairs.min() < 1:
+    until = ends.searchsorted(stops)
+    since = np.append(0, until[:-1])
+    rows = (until - since + 1) >> 1
+    if rows.min() < 1:
         return None
-    first = pairs.cumsum() - pairs
-    lengths = np.empty((int(pairs.sum()), 2), dtype=numbers.dtype)
-    odd = (until - from_) % 2 == 1
-    lengths[(first + pairs)[odd] - 1, 1] = 0
+    pixels = sizes.prod(axis=1)
+    line = pixels.cumsum()
+    lengths = np.empty((rows.sum(), 2), dtype=numbers.dtype if line[-1] < _SMALL else np.int64)
+    after = rows.cumsum()
+    first, odd = after - rows, (until - since) % 2 == 1
+    lengths[after[odd] - 1, 1] = 0
     flat = lengths.reshape(-1)
-    for begin, end, place in zip(from_.tolist(), until.tolist(), (2 * first).tolist(), strict=True):
+    for begin, end, place in zip(since.tolist(), until.tolist(), (2 * first).tolist(), strict=True):
         flat[place : place + end - begin] = numbers[begin:end]
-    lengths = _summed(lengths, first, pairs, odd)
-    totals = np.add.reduceat(lengths, first, axis=0, dtype=np.int64)
+    bounds = _summed(lengths, first, rows, odd)
     # seen without a sign, a negative length is a huge one
-    if lengths.view(f"u{lengths.itemsize}").max() > pixels.max() or (totals.sum(axis=1) != pixels).any():
+    unsigned = f"u{bounds.itemsize}"
+    if bounds.view(unsigned).max() > pixels.max():
         return None
-    return Runs(lengths, first, totals[:, 1], sizes)
+    inside = bounds[:, 1].copy()
+    (bounds[:, 0] + inside).cumsum(out=bounds[:, 1], dtype=bounds.dtype)
+    np.subtract(bounds[:, 1], inside, out=bounds[:, 0])
+    if (bounds[after - 1, 1] != line).any() or bounds.view(unsigned).max() > line[-1]:
+        return None
+    return Runs(bounds, first, np.add.reduceat(inside, first, dtype=inside.dtype).astype(np.int64), sizes)
 
 
-def _numbers(letters: np.ndarray, pixels: int) -> tuple[np.ndarray, np.ndarray] | None:
+def _numbers(letters: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """The numbers that the letters write, and where each ends; None where one has more than 8 letters.
 
     A letter is a digit of 5 bits, the lowest first; bit 5 says that more follow, bit 4 of the last is the sign. Nearly
-    all numbers have at most 3 letters: these are read for all letters at once, in 16 bits.
+    all numbers have at most three letters: these are read for all letters at once, in 16 bits.
     """
-    wide = letters.astype(np.int16)
-    digits, more = wide & 31, wide >> 5
-    values = (digits ^ 16) - 16
-    goes_on = more
+    values = letters.astype(np.int16)
+    digits, more = values & 31, values >> 5
+    np.bitwise_xor(digits, 16, out=values)
+    values -= 16
+    goes_on = more[:-1]
     for back in (1, 2):
-        goes_on = goes_on[1:] & more[:-back] if back > 1 else more[:-1]
-        values[back:] *= 31 * goes_on + 1
-        values[back:] += goes_on * digits[:-back]
+        # 32 · value + digit, where the number goes on that far
+        step = 31 * values[back:]
+        step += digits[:-back]
+        step *= goes_on
+        values[back:] += step
+        goes_on = goes_on[1:] & more[: -back - 1]
     ends = np.flatnonzero(letters < 32)
-    at = np.flatnonzero(goes_on[1:] & more[:-3] > more[3:]) + 3
+    at = np.flatnonzero(goes_on > more[3:]) + 3
     longer, going = values[at].astype(np.int64), np.arange(len(at))
-    for back in range(3, 9):
-        if not going.size:
-            break
-        if back == 8:
-            return None
+    for back in range(3, 8):
         places = at[going] - back
         longer[going] = 32 * longer[going] + digits[places]
         going = going[(places > 0) & (more[places - 1] == 1)]
-    # below this, no sum of a run and a number leaves 32 bits
-    small = max(pixels, int(np.abs(longer).max(initial=0))) < 2**29
-    numbers = values.take(ends).astype(np.int32 if small else np.int64)
-    numbers[np.searchsorted(ends, at)] = longer
+    if going.size:
+        return None
+    small = int(np.abs(longer).max(initial=0)) < _SMALL
+    numbers = values.take(ends, mode="clip").astype(np.int32 if small else np.int64)
+    numbers[ends.searchsorted(at)] = longer
     return numbers, ends
 
 
-def _summed(numbers: np.ndarray, first: np.ndarray, pairs: np.ndarray, odd: np.ndarray) -> np.ndarray:
+def _summed(numbers: np.ndarray, first: np.ndarray, rows: np.ndarray, odd: np.ndarray) -> np.ndarray:
     """Numbers → run lengths: from a mask's fourth on, a number is the difference to the run before the last.
 
     So each column is a running sum, once what the mask before leaves behind is taken off where a mask begins.
     """
-    left = np.add.reduceat(numbers, first, axis=0)
-    start, several = numbers[first, 0], pairs > 1
-    # a 0 that only fills up is made the end of its sum
-    numbers[(first + pairs)[odd] - 1, 1] -= left[odd, 1]
+    left = np.add.reduceat(numbers, first, axis=0, dtype=numbers.dtype)
+    start, several = numbers[first, 0], rows > 1
+    # the 0 that fills up a last row is made the end of its sum
+    numbers[(first + rows)[odd] - 1, 1] -= left[odd, 1]
     left[odd, 1] = 0
     left[several, 0] -= start[several]
     numbers[first[1:]] -= left[:-1]

@@ -24,13 +24,16 @@ from miras.errors import MaskError
 from miras.metrics.overlap import overlaps
 from miras.types import Rle
 
-__all__ = ["THRESHOLDS", "UNIT", "Counts", "MaskSums", "Strata", "count_all", "counts", "mask_iou"]
+__all__ = ["FIGURES", "THRESHOLDS", "UNIT", "Counts", "MaskSums", "Strata", "count_all", "counts", "mask_iou"]
 
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 """IoU thresholds of Prec@X."""
 
 UNIT = 2**50
 """Per-target figures are summed in units of 1 / UNIT: whole numbers, so no order of merging changes a bit."""
+
+FIGURES = ("iou", "precision", "recall", "f1", "background")
+"""Figures of one target; `background` is the IoU of what is not marked."""
 
 _TENTHS = tuple(round(10 * threshold) for threshold in THRESHOLDS)
 _LETTERS = 2**18
@@ -46,29 +49,35 @@ class Counts(NamedTuple):
     """Pixels marked wrongly."""
     fn: int
     """Pixels missed."""
+    tn: int
+    """Pixels rightly left alone: all the others."""
 
     @classmethod
     def of(cls, predicted: np.ndarray | None, target: np.ndarray) -> "Counts":
         """The counts of two (H, W) bool masks; None is an empty mask. Raises MaskError when they differ in shape."""
         marked = int(np.count_nonzero(target))
         if predicted is None:
-            return cls(0, 0, marked)
+            return cls(0, 0, marked, target.size - marked)
         if predicted.shape != target.shape or target.ndim != 2:
             raise _two_sizes(predicted.shape, target.shape)
         tp = int(np.count_nonzero(np.logical_and(predicted, target)))
-        return cls(tp, int(np.count_nonzero(predicted)) - tp, marked - tp)
+        fp = int(np.count_nonzero(predicted)) - tp
+        return cls(tp, fp, marked - tp, target.size - marked - fp)
 
     @property
     def fractions(self) -> dict[str, tuple[int, int]]:
-        """(numerator, denominator) of iou, precision, recall and f1, the empty rule applied."""
-        tp, fp, fn = self
-        if not tp + fp + fn:
-            return dict.fromkeys(("iou", "precision", "recall", "f1"), (1, 1))
+        """(numerator, denominator) of each of FIGURES, the empty rule applied."""
+        tp, fp, fn, tn = self
+        wrong = fp + fn
+        background = (tn, tn + wrong) if tn + wrong else (1, 1)
+        if not tp + wrong:
+            return dict.fromkeys(FIGURES, (1, 1)) | {"background": background}
         return {
-            "iou": (tp, tp + fp + fn),
+            "iou": (tp, tp + wrong),
             "precision": (tp, tp + fp or 1),
             "recall": (tp, tp + fn or 1),
-            "f1": (2 * tp, 2 * tp + fp + fn),
+            "f1": (2 * tp, 2 * tp + wrong),
+            "background": background,
         }
 
     @property
@@ -96,9 +105,10 @@ def _batches(pairs: Iterable[tuple[Rle | None, Rle]]) -> Iterator[list[tuple[Rle
     letters = 0
     for predicted, target in pairs:
         batch.append((predicted, target))
-        for mask in (predicted, target):
-            text = mask.get("counts") if isinstance(mask, dict) else None
-            letters += len(text) if isinstance(text, str) else 0  # what is no mask is refused where it is read
+        try:
+            letters += len(target["counts"]) + (0 if predicted is None else len(predicted["counts"]))
+        except (KeyError, TypeError):
+            letters = _LETTERS  # what is no mask is refused where it is read
         if letters >= _LETTERS:
             yield batch
             batch, letters = [], 0
@@ -107,23 +117,22 @@ def _batches(pairs: Iterable[tuple[Rle | None, Rle]]) -> Iterator[list[tuple[Rle
 
 
 def _count(batch: Sequence[tuple[Rle | None, Rle]]) -> list[Counts]:
-    marked = [place for place, (predicted, _) in enumerate(batch) if predicted is not None]
+    both = [place for place, (predicted, _) in enumerate(batch) if predicted is not None]
+    alone = [place for place, (predicted, _) in enumerate(batch) if predicted is None]
     # the pairs' masks in the same order on both sides, then the targets of pairs that have but one
-    rest = [target for predicted, target in batch if predicted is None]
-    runs = read_runs([*(p for p, _ in batch if p is not None), *(t for p, t in batch if p is not None), *rest])
-    both = len(marked)
-    different = (runs.sizes[:both] != runs.sizes[both : 2 * both]).any(axis=1)
+    runs = read_runs([*(p for p, _ in batch if p is not None), *(batch[place][1] for place in both + alone)])
+    pairs = len(both)
+    different = (runs.sizes[:pairs] != runs.sizes[pairs : 2 * pairs]).any(axis=1)
     if different.any():
         place = int(different.argmax())
-        raise _two_sizes(*(tuple(runs.sizes[at].tolist()) for at in (place, both + place)))
-    tp = np.zeros(len(batch), dtype=np.int64)
-    predicted_area, target_area = np.zeros_like(tp), np.zeros_like(tp)
-    alone = [place for place, (predicted, _) in enumerate(batch) if predicted is None]
-    predicted_area[marked] = runs.areas[:both]
-    target_area[marked] = runs.areas[both : 2 * both]
-    target_area[alone] = runs.areas[2 * both :]
-    tp[marked] = overlaps(runs, both)
-    return list(starmap(Counts, np.stack([tp, predicted_area - tp, target_area - tp], axis=1).tolist()))
+        raise _two_sizes(*(tuple(runs.sizes[at].tolist()) for at in (place, pairs + place)))
+    tp, fp = np.zeros((2, len(batch)), dtype=np.int64)
+    tp[:pairs] = overlaps(runs, pairs)
+    fp[:pairs] = runs.areas[:pairs] - tp[:pairs]
+    fn = runs.areas[pairs:] - tp
+    counted = np.empty((len(batch), 4), dtype=np.int64)
+    counted[both + alone] = np.stack([tp, fp, fn, runs.sizes[pairs:].prod(axis=1) - tp - fp - fn], axis=1)
+    return list(starmap(Counts, counted.tolist()))
 
 
 def _two_sizes(predicted: tuple[int, ...], target: tuple[int, ...]) -> MaskError:
@@ -155,6 +164,8 @@ class MaskSums:
     """Pixels marked wrongly, over all targets."""
     fn: int = 0
     """Pixels missed, over all targets."""
+    tn: int = 0
+    """Pixels rightly left alone, over all targets."""
     iou: int = 0
     """Sum of each target's IoU, in units of 2**-50."""
     precision: int = 0
@@ -163,6 +174,8 @@ class MaskSums:
     """Sum of each target's recall, in units of 2**-50."""
     f1: int = 0
     """Sum of each target's F1, in units of 2**-50."""
+    background: int = 0
+    """Sum of each target's IoU of what is not marked, in units of 2**-50."""
     empty: int = 0
     """Targets whose true mask is empty."""
     empty_right: int = 0
@@ -175,12 +188,12 @@ class MaskSums:
     @classmethod
     def of(cls, one: Counts, *, extra: bool = False) -> "MaskSums":
         """The sums of one target; `extra` where it stands for a mask too many (`miras.metrics.matching`)."""
-        tp, fp, fn = one
+        tp, fp, fn, tn = one
         figures = {name: _in_units(*fraction) for name, fraction in one.fractions.items()}
         # Tenths as whole numbers: 3 of 5 pixels must reach 0.6, which floats do not promise.
         hits = tuple(int(10 * tp >= tenths * (tp + fp + fn)) for tenths in _TENTHS)
         nothing = not tp + fn and not extra
-        return cls(1, tp, fp, fn, **figures, empty=nothing, empty_right=nothing and not fp, extra=extra, hits=hits)
+        return cls(1, tp, fp, fn, tn, **figures, empty=nothing, empty_right=nothing and not fp, extra=extra, hits=hits)
 
     def update(self, one: Counts, *, extra: bool = False) -> None:
         """Count one target, see MaskSums.of."""
@@ -210,7 +223,7 @@ class MaskSums:
         `empty_accuracy` the share of the targets with an empty true mask on which nothing was marked, None when
         there is no such target. `n_empty` of the `n` have an empty true mask, `n_extra` stand for a mask too many.
         """
-        fractions = Counts(self.tp, self.fp, self.fn).fractions
+        fractions = Counts(self.tp, self.fp, self.fn, self.tn).fractions
         micro = {name: self._known(a / b) for name, (a, b) in fractions.items()}
         result: dict[str, Any] = {"n": self.targets, "giou": self._mean(self.iou), "ciou": micro["iou"]}
         for name in ("precision", "recall", "f1"):

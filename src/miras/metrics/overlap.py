@@ -16,30 +16,21 @@ def overlaps(runs: Runs, pairs: int) -> np.ndarray:
     if not pairs:
         return np.zeros(0, dtype=np.int64)
     middle = int(runs.first[pairs])
-    stop = int(runs.first[2 * pairs]) if 2 * pairs < len(runs.first) else len(runs.lengths)
-    lengths = runs.lengths[:stop]
-    if 2 * int(runs.sizes[:pairs].astype(np.int64).prod(axis=1).sum()) >= 2**31:
-        lengths = lengths.astype(np.int64)
+    stop = int(runs.first[2 * pairs]) if 2 * pairs < len(runs.first) else len(runs.bounds)
     # 2 · place, and 1 more for a beginning: an end comes before a beginning in the same place
-    keys = np.empty_like(lengths)
-    whole = lengths[:, 0] + lengths[:, 1]
-    whole *= 2
-    # numpy adds up five times as fast where the result does not lie in one piece
-    whole[:middle].cumsum(out=keys[:middle, 1])
-    whole[middle:].cumsum(out=keys[middle:, 1])
-    inside = 2 * lengths[:, 1]
-    inside -= 1
-    np.subtract(keys[:, 1], inside, out=keys[:, 0])
+    keys = 2 * runs.bounds[:stop]
+    keys[:, 0] += 1
+    keys[middle:] -= keys[middle - 1, 1]
     keys = keys.reshape(-1)
     keys.sort(kind="stable")  # two sorted halves, which this merges
     change = keys.astype(np.int8)
     change &= 1
     change *= 2
     change -= 1
-    # from the end, so that the sum runs backwards (fast, see above): -2 where two ends are still to come
-    two_open = change[::-1].cumsum(dtype=np.int8)[::-1][1:] == -2
+    # from the end, since numpy adds up five times as fast what it reads backwards: -2 where two ends are still to come
+    two_open = change[:0:-1].cumsum(dtype=np.int8) == -2
     gaps = keys[1:] - keys[:-1]
     gaps += 1  # from a beginning, which is odd, to an end
-    gaps &= -two_open.view(np.int8).astype(gaps.dtype)
+    gaps &= -two_open.view(np.int8)[::-1]
     begin = 2 * (runs.first[:pairs] + runs.first[pairs : 2 * pairs] - middle)
     return np.add.reduceat(gaps, begin, dtype=np.int64) >> 1

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from miras.data.masks import box, decode, read_runs
+from miras.data.masks import read_runs
 from miras.errors import ConfigError
 from miras.metrics.masks import Counts
 from miras.metrics.overlap import Pair, two_sizes
@@ -33,23 +33,22 @@ def boundary_width(height: int, width: int, ratio: float = RATIO) -> int:
 
 def band(mask: np.ndarray, width: int) -> np.ndarray:
     """(H, W) bool mask → (H, W) bool: its pixels at most `width` rows and columns from one outside it."""
-    return mask & ~_eroded(_eroded(mask, width).T, width).T
+    rim = mask.copy()
+    height, columns = mask.shape
+    if min(height, columns) > 2 * width:
+        rim[width : height - width, width : columns - width] &= ~_windows(_windows(mask, width, 0), width, 1)
+    return rim
 
 
-def _eroded(mask: np.ndarray, width: int) -> np.ndarray:
-    """What keeps its `width` neighbours to both sides in its column, outside the mask being unmarked."""
-    height = len(mask)
-    kept = np.zeros_like(mask, order="C")
-    if height <= 2 * width:
-        return kept
-    # how far down all are marked is doubled until it is the whole window
-    run, reach = mask.copy(order="C"), 1
-    while reach < 2 * width + 1:
-        step = min(reach, 2 * width + 1 - reach)
-        run = run[:-step] & run[step:]
+def _windows(mask: np.ndarray, width: int, axis: int) -> np.ndarray:
+    """For each stretch of 2 · `width` + 1 pixels along the axis whether all are marked."""
+    window, reach = 2 * width + 1, 1
+    while reach < window:  # how far on all are marked is doubled until it is the window
+        step = min(reach, window - reach)
+        here, on = (slice(None, -step), slice(step, None)) if axis == 0 else (np.s_[:, :-step], np.s_[:, step:])
+        mask = mask[here] & mask[on]
         reach += step
-    kept[width : height - width] = run
-    return kept
+    return mask
 
 
 def boundary_counts(predicted: Rle | None, target: Rle, ratio: float = RATIO) -> Counts:
@@ -57,16 +56,21 @@ def boundary_counts(predicted: Rle | None, target: Rle, ratio: float = RATIO) ->
 
     Raises MaskError when the masks are not of one size or the runs of one do not fill it.
     """
-    height, width = read_runs([target]).sizes[0].tolist()
-    if predicted is not None and (size := read_runs([predicted]).sizes[0].tolist()) != [height, width]:
-        raise two_sizes(tuple(size), (height, width))
-    d = boundary_width(height, width, ratio)
-    bands = [_placed_band(mask, d) for mask in (predicted, target) if mask is not None]
-    areas = [int(np.count_nonzero(marked)) for marked, _ in bands]
-    tp = _shared(*bands) if len(bands) == 2 else 0
-    predicted_area = areas[0] if len(bands) == 2 else 0
-    fp, fn = predicted_area - tp, areas[-1] - tp
-    return Counts(tp, fp, fn, height * width - tp - fp - fn)
+    masks = [target] if predicted is None else [target, predicted]
+    runs = read_runs(masks)
+    sizes = [tuple(size) for size in runs.sizes.tolist()]
+    if sizes[0] != sizes[-1]:
+        raise two_sizes(sizes[-1], sizes[0])
+    height, width = sizes[0]
+    d, stops = boundary_width(height, width, ratio), [*runs.first[1:].tolist(), len(runs.bounds)]
+    bands = [
+        _placed_band(runs.bounds[since:until] - place * height * width, height, d)
+        for place, (since, until) in enumerate(zip(runs.first.tolist(), stops, strict=True))
+    ]
+    true, marked = (int(np.count_nonzero(pixels)) for pixels, _ in (bands[0], bands[-1]))
+    tp = _shared(*bands) if predicted is not None else 0
+    fp = marked - tp if predicted is not None else 0
+    return Counts(tp, fp, true - tp, height * width - true - fp)
 
 
 def count_boundaries(pairs: Iterable[Pair], ratio: float = RATIO) -> list[Counts]:
@@ -75,14 +79,19 @@ def count_boundaries(pairs: Iterable[Pair], ratio: float = RATIO) -> list[Counts
 
 
 _Placed = tuple[np.ndarray, tuple[int, int]]
-"""A part of an image, and the row and column where it begins."""
+"""A part of an image, column by column, and the column and row where it begins."""
 
 
-def _placed_band(rle: Rle, width: int) -> _Placed:
-    """The band of a mask within the mask's box, outside of which it has none."""
-    mask = decode(rle)
-    left, top, right, bottom = box(mask) or (0, 0, 0, 0)
-    return band(mask[top:bottom, left:right], width), (top, left)
+def _placed_band(bounds: np.ndarray, height: int, width: int) -> _Placed:
+    """(R, 2) where runs begin and end → the band of their mask, drawn within its box, outside of which it has none."""
+    bounds = bounds[bounds[:, 0] < bounds[:, 1]]
+    if not bounds.size:
+        return np.zeros((0, 0), dtype=bool), (0, 0)
+    left, right = int(bounds[0, 0]) // height, -(-int(bounds[-1, 1]) // height)
+    lengths = np.diff(bounds.reshape(-1) - left * height, prepend=0, append=(right - left) * height)
+    columns = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths).reshape(right - left, height)
+    rows = np.flatnonzero(columns.any(axis=0))
+    return band(columns[:, rows[0] : rows[-1] + 1], width), (left, int(rows[0]))
 
 
 def _shared(first: _Placed, second: _Placed) -> int:
@@ -92,7 +101,7 @@ def _shared(first: _Placed, second: _Placed) -> int:
     if (starts >= stops).any():
         return 0
     parts = [
-        marked[tuple(slice(a - at, b - at) for a, b, at in zip(starts, stops, place, strict=True))]
-        for marked, place in (first, second)
+        pixels[tuple(slice(a - at, b - at) for a, b, at in zip(starts, stops, place, strict=True))]
+        for pixels, place in (first, second)
     ]
     return int(np.count_nonzero(parts[0] & parts[1]))

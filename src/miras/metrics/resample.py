@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -73,19 +73,19 @@ class Replicas:
         row[_SHARES] = (row[_SHARES] + _COARSE // 2) // _COARSE
         weighted = np.concatenate([[1], self.weights(unit)])[:, None] * row
         for place in (EVERYTHING, *(labels or {}).items()):
-            self.sums[place] = self.sums[place] + weighted if place in self.sums else weighted
+            if place in self.sums:
+                self.sums[place] += weighted
+            else:
+                self.sums[place] = weighted.copy()
         if not extra:
             self.units = (self.units + int.from_bytes(hashlib.blake2b(unit.encode(), digest_size=8).digest())) % 2**64
 
-    def __add__(self, other: "Replicas") -> "Replicas":
+    def __add__(self, other: Self) -> Self:
         """The sums of both sets of targets; a stratum that only one of them has is kept."""
         self.check_alike(other)
-        sums = {
-            place: self.sums[place] + other.sums[place]
-            if place in self.sums and place in other.sums
-            else (self.sums if place in self.sums else other.sums)[place]
-            for place in {*self.sums, *other.sums}
-        }
+        sums = {place: one.copy() for place, one in self.sums.items()}
+        for place, one in other.sums.items():
+            sums[place] = sums[place] + one if place in sums else one.copy()
         return type(self)(self.replicates, self.seed, sums, (self.units + other.units) % 2**64)
 
     def check_alike(self, other: "Replicas") -> None:

@@ -1,35 +1,22 @@
-"""Mask figures against hand-worked cases, scikit-learn and plain numpy."""
+"""Mask figures against hand-worked cases; sums that are cut and put together again; strata."""
 
 import json
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
-from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_score
+from tests.metrics.drawing import EMPTY, FULL, LEFT, ONE, TOP, Pair, mask, pair
 
 from miras.errors import MaskError
-from miras.metrics.masks import THRESHOLDS, MaskSums, Strata, mask_iou
-
-EMPTY = np.zeros((4, 4), dtype=bool)
-FULL = np.ones((4, 4), dtype=bool)
-LEFT = np.array([[1, 1, 0, 0]] * 4, dtype=bool)
-TOP = np.array([[1, 1, 1, 1]] * 2 + [[0, 0, 0, 0]] * 2, dtype=bool)
-ONE = np.zeros((4, 4), dtype=bool)
-ONE[0, 0] = True
-
-Pair = tuple[np.ndarray | None, np.ndarray]
-mask = arrays(bool, (3, 4))
-pair: st.SearchStrategy[Pair] = st.tuples(st.none() | mask, mask)
+from miras.metrics.masks import Counts, MaskSums, Strata, mask_iou
 
 
 def sums_of(pairs: Iterable[Pair]) -> MaskSums:
     sums = MaskSums()
     for predicted, target in pairs:
-        sums.update(predicted, target)
+        sums.update(Counts.of(predicted, target))
     return sums
 
 
@@ -55,7 +42,9 @@ def test_empty_rule_is_the_same_for_every_figure(
     predicted: np.ndarray | None, target: np.ndarray, expected: int
 ) -> None:
     figures = sums_of([(predicted, target)]).compute()
-    assert figures.pop("n") == 1
+    assert (figures.pop("n"), figures.pop("n_extra")) == (1, 0)
+    # over targets with an empty true mask alone, the share on which nothing was marked is what every figure is
+    assert (figures.pop("n_empty"), figures.pop("empty_accuracy")) == ((0, None) if target.any() else (1, expected))
     assert set(figures.pop("prec_at").values()) == {expected}
     assert set(figures.values()) == {expected}
     assert mask_iou(predicted, target) == expected
@@ -63,15 +52,9 @@ def test_empty_rule_is_the_same_for_every_figure(
 
 def test_no_targets_give_none() -> None:
     figures = Strata().compute()
-    assert figures.pop("n") == 0
+    assert {figures.pop(name) for name in ("n", "n_empty", "n_extra")} == {0}
     assert set(figures.pop("prec_at").values()) == {None}
     assert set(figures.values()) == {None}
-
-
-def test_the_example_in_the_docs_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    text = (Path(__file__).resolve().parents[2] / "docs" / "evaluation.md").read_text(encoding="utf-8")
-    exec(text.split("```python\n")[1].split("```")[0], {})
-    assert float(capsys.readouterr().out) == pytest.approx(4 / 12 / 2, abs=1e-12)
 
 
 def test_threshold_counts_the_iou_that_just_reaches_it() -> None:
@@ -83,40 +66,7 @@ def test_threshold_counts_the_iou_that_just_reaches_it() -> None:
 
 def test_masks_of_two_sizes_are_refused() -> None:
     with pytest.raises(MaskError, match=r"\(2, 8\) and \(4, 4\)"):
-        MaskSums().update(np.zeros((2, 8), dtype=bool), FULL)
-
-
-def random_cases(count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    rng = np.random.default_rng(7)
-    for index in range(count):
-        shape = tuple(rng.integers(1, 9, 2))
-        predicted, target = (rng.random(shape) < rng.random() for _ in range(2))
-        # The empty rule is our own and tested above; here every mask holds something.
-        predicted.flat[index % predicted.size] = target.flat[(3 * index) % target.size] = True
-        yield predicted, target
-
-
-def test_agrees_with_scikit_learn() -> None:
-    pairs = list(random_cases(300))
-    figures = sums_of(pairs).compute()
-    everything = [np.concatenate([p[side].ravel() for p in pairs]) for side in (0, 1)]
-    peers = {"precision": precision_score, "recall": recall_score, "f1": f1_score, "iou": jaccard_score}
-    names = {"iou": ("ciou", "giou")}
-    for name, peer in peers.items():
-        micro, macro = names.get(name, (f"{name}_micro", f"{name}_macro"))
-        assert figures[micro] == pytest.approx(peer(everything[1], everything[0]), abs=1e-9)
-        each = [peer(target.ravel(), predicted.ravel(), zero_division=0) for predicted, target in pairs]
-        assert figures[macro] == pytest.approx(np.mean(each), abs=1e-9)
-
-
-def test_agrees_with_plain_numpy() -> None:
-    pairs = list(random_cases(300))
-    ious = np.array([(p & t).sum() / (p | t).sum() for p, t in pairs])
-    figures = sums_of(pairs).compute()
-    assert figures["giou"] == pytest.approx(ious.mean(), abs=1e-9)
-    for threshold in THRESHOLDS:
-        assert figures["prec_at"][str(threshold)] == pytest.approx((ious >= threshold - 1e-12).mean(), abs=1e-9)
-    assert [mask_iou(p, t) for p, t in pairs] == pytest.approx(list(ious), abs=1e-12)
+        Counts.of(np.zeros((2, 8), dtype=bool), FULL)
 
 
 @given(st.lists(pair, max_size=12), st.integers(0, 12))
@@ -130,7 +80,7 @@ def test_merging_shards_changes_nothing(pairs: list[Pair], cut: int) -> None:
 def strata_of(rows: Iterable[tuple[Pair, str]]) -> Strata:
     strata = Strata()
     for (predicted, target), size in rows:
-        strata.update(predicted, target, {"by_size": size, "parts": "part" if size == "fine" else "whole"})
+        strata.update(Counts.of(predicted, target), {"by_size": size, "parts": "part" if size == "fine" else "whole"})
     return strata
 
 
@@ -147,3 +97,42 @@ def test_strata_hold_what_belongs_to_them() -> None:
     assert figures["parts"]["part"]["n"] == 1
     assert figures["parts"]["whole"]["ciou"] == pytest.approx(8 / 32, abs=1e-12)
     assert json.loads(json.dumps(figures)) == figures
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 9) | st.integers(2**20, 2**24)] * 4), max_size=8))
+def test_many_at_once_are_what_they_are_one_by_one(tables: list[tuple[int, int, int, int]]) -> None:
+    one_by_one = MaskSums()
+    for table in tables:
+        one_by_one.update(Counts(*table))
+    assert MaskSums.of_all(Counts(*table) for table in tables) == one_by_one
+
+
+def test_counts_too_large_for_64_bits_are_counted_all_the_same() -> None:
+    huge = Counts(2**60, 2**59, 2**58, 2**57)
+    sums = MaskSums.of_all([huge] * 40)
+    assert sums.tp == 40 * 2**60 and sums == MaskSums.of_all([huge] * 13) + MaskSums.of_all([huge] * 27)
+    assert sums.compute()["giou"] == pytest.approx(4 / 7, abs=1e-12)
+
+
+@given(mask, mask)
+def test_the_fractions_are_what_they_say(predicted: np.ndarray, target: np.ndarray) -> None:
+    counted = Counts.of(predicted, target)
+    assert sum(counted) == target.size
+    assert counted.fractions["background"] == Counts.of(~predicted, ~target).fractions["iou"]
+    assert counted.iou == mask_iou(predicted, target)
+
+
+def test_empty_targets_are_right_when_nothing_is_marked() -> None:
+    figures = sums_of([(None, EMPTY), (EMPTY, EMPTY), (ONE, EMPTY), (None, LEFT), (LEFT, LEFT)]).compute()
+    assert (figures["n"], figures["n_empty"]) == (5, 3)
+    assert figures["empty_accuracy"] == pytest.approx(2 / 3, abs=1e-12)
+    # in gIoU the three count as 1, 1 and 0, beside 0 for the target that was not marked and 1
+    assert figures["giou"] == pytest.approx(3 / 5, abs=1e-12)
+
+
+def test_masks_too_many_count_as_targets_and_not_as_empty_ones() -> None:
+    sums = sums_of([(LEFT, LEFT)])
+    sums.update(Counts.of(ONE, EMPTY), extra=True)
+    figures = sums.compute()
+    assert (figures["n"], figures["n_extra"], figures["n_empty"], figures["empty_accuracy"]) == (2, 1, 0, None)
+    assert (figures["giou"], figures["precision_micro"]) == (0.5, 8 / 9)

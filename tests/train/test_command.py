@@ -17,7 +17,7 @@ from miras.config import PARTS, TrainConfig, load_config
 from miras.data.images import Canvas
 from miras.data.masks import decode
 from miras.errors import ConfigError
-from miras.metrics.masks import MaskSums
+from miras.metrics.masks import Counts, MaskSums
 from miras.train import command
 from miras.train.batches import Batches
 from miras.train.command import export, run_training
@@ -115,7 +115,7 @@ def test_eight_dialogues_can_be_learnt_by_heart(training: Prepared, tmp_path: Pa
     targets = [target for sample in eight for target in sample.dialogues[0].targets]
     for row, target in zip(marked, targets, strict=True):
         assert target.mask is not None
-        sums.update((Canvas(64, 64).to_original(row) > 0).numpy(), decode(target.mask))
+        sums.update(Counts.of((Canvas(64, 64).to_original(row) > 0).numpy(), decode(target.mask)))
     assert len(targets) >= 8
     assert sums.compute()["giou"] >= 0.9
 

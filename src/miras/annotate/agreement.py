@@ -25,8 +25,8 @@ import numpy as np
 
 from miras.annotate.collect import Work
 from miras.annotate.plan import Group, Item
-from miras.data.masks import area, decode, granularity
-from miras.metrics.masks import MaskSums, mask_iou
+from miras.data.masks import area, granularity
+from miras.metrics.masks import counts
 from miras.types import Rle
 
 __all__ = ["CLASSES", "GATES", "Agreement", "Figure", "FigureName", "Tally", "agreement", "cohen_kappa"]
@@ -100,13 +100,10 @@ class Tally:
 
     def update(self, first: Rle, second: Rle) -> None:
         """Count one item. Raises MaskError when the two masks are not of one size."""
-        marked, other = decode(first), decode(second)
-        sums = MaskSums()
-        sums.update(marked, other)
-        neither = marked.size - sums.tp - sums.fp - sums.fn
-        table = np.array([[neither, sums.fn], [sums.fp, sums.tp]], dtype=np.int64)
+        one = counts(first, second)
+        table = np.array([[one.tn, one.fn], [one.fp, one.tp]], dtype=np.int64)
         self.items += 1
-        self.iou += mask_iou(marked, other)
+        self.iou += one.iou
         self.kappa += float(cohen_kappa(table))
         self.pixels += table
         self.classes[_class(first), _class(second)] += 1

@@ -14,10 +14,9 @@ from miras.annotate.collect import Remark, collect
 from miras.annotate.plan import RECORDS, TASKS, Item, Record, by_image, check_people, check_stems, items
 from miras.annotate.project import given_out, new_folder
 from miras.annotate.tasks import Sheet, image_sizes, write_tasks
-from miras.data.masks import decode
 from miras.errors import ConfigError, DataError
 from miras.files import made_beside, write_json
-from miras.metrics.masks import MaskSums, mask_iou
+from miras.metrics.masks import MaskSums, counts
 from miras.types import Rle
 
 __all__ = ["PASS_IOU", "PASS_SHARE", "TRIAL", "Score", "export_trial", "score_trial"]
@@ -102,10 +101,9 @@ def _score(folder: Path, person: str, records: Sequence[Record], iou: float, sha
     work = collect(folder, person, by_image(records), records, sizes, all_due=True)
     sums, right = MaskSums(), 0
     for item, mask in known.items():
-        truth = decode(mask)
-        given = decode(work.masks[item]) if item in work.masks else None
-        sums.update(given, truth)
-        right += mask_iou(given, truth) >= iou
+        one = counts(work.masks.get(item), mask)
+        sums.update(one)
+        right += one.iou >= iou
     # shares are compared as whole numbers of targets, so that 4 of 5 reach 0.8
     passed = right >= round(share * len(known), 9)
     return Score(person, len(known), right, float(sums.compute()["giou"]), passed, work.remarks)

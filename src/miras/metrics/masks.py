@@ -13,56 +13,98 @@ them is empty it is 0. Over no targets at all it is None. No prediction (None) c
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from itertools import starmap
+from operator import add
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from miras.errors import MaskError
+from miras.metrics.overlap import tables, two_sizes
+from miras.types import Rle
 
-__all__ = ["THRESHOLDS", "MaskSums", "Strata", "mask_iou"]
+__all__ = ["FIGURES", "THRESHOLDS", "UNIT", "Counts", "MaskSums", "Strata", "count_all", "counts", "mask_iou"]
 
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 """IoU thresholds of Prec@X."""
 
-_UNIT = 2**50
-"""Per-target figures are summed in units of 1 / _UNIT: whole numbers, so no order of merging changes a bit."""
+UNIT = 2**50
+"""Per-target figures are summed in units of 1 / UNIT: whole numbers, so no order of merging changes a bit."""
+
+FIGURES = ("iou", "precision", "recall", "f1", "background")
+"""Figures of one target; `background` is the IoU of what is not marked."""
+
+_TENTHS = tuple(round(10 * threshold) for threshold in THRESHOLDS)
 
 
-def _pixels(predicted: np.ndarray | None, target: np.ndarray) -> tuple[int, int, int]:
-    """tp, fp and fn of two (H, W) bool masks. Raises MaskError when they are not of one shape."""
-    marked = int(np.count_nonzero(target))
-    if predicted is None:
-        return 0, 0, marked
-    if predicted.shape != target.shape or target.ndim != 2:
-        raise MaskError(
-            f"prediction and target are (H, W) masks of one image, got {predicted.shape} and {target.shape}; "
-            "bring the prediction to original pixels first"
-        )
-    tp = int(np.count_nonzero(np.logical_and(predicted, target)))
-    return tp, int(np.count_nonzero(predicted)) - tp, marked - tp
+class Counts(NamedTuple):
+    """The pixels of one target, or of many together."""
+
+    tp: int
+    """Pixels marked rightly."""
+    fp: int
+    """Pixels marked wrongly."""
+    fn: int
+    """Pixels missed."""
+    tn: int
+    """Pixels rightly left alone: all the others."""
+
+    @classmethod
+    def of(cls, predicted: np.ndarray | None, target: np.ndarray) -> "Counts":
+        """The counts of two (H, W) bool masks; None is an empty mask. Raises MaskError when they differ in shape."""
+        marked = int(np.count_nonzero(target))
+        if predicted is None:
+            return cls(0, 0, marked, target.size - marked)
+        if predicted.shape != target.shape or target.ndim != 2:
+            raise two_sizes(predicted.shape, target.shape)
+        tp = int(np.count_nonzero(np.logical_and(predicted, target)))
+        fp = int(np.count_nonzero(predicted)) - tp
+        return cls(tp, fp, marked - tp, target.size - marked - fp)
+
+    @property
+    def fractions(self) -> dict[str, tuple[int, int]]:
+        """(numerator, denominator) of each of FIGURES, the empty rule applied."""
+        tp, fp, fn, tn = self
+        wrong = fp + fn
+        background = (tn, tn + wrong) if tn + wrong else (1, 1)
+        if not tp + wrong:
+            return dict.fromkeys(FIGURES, (1, 1)) | {"background": background}
+        return {
+            "iou": (tp, tp + wrong),
+            "precision": (tp, tp + fp or 1),
+            "recall": (tp, tp + fn or 1),
+            "f1": (2 * tp, 2 * tp + wrong),
+            "background": background,
+        }
+
+    @property
+    def iou(self) -> float:
+        """The IoU, 0..1."""
+        numerator, denominator = self.fractions["iou"]
+        return numerator / denominator
 
 
-def _fractions(tp: int, fp: int, fn: int) -> dict[str, tuple[int, int]]:
-    """(numerator, denominator) of each figure, the empty rule applied."""
-    if tp + fp + fn == 0:
-        return dict.fromkeys(("iou", "precision", "recall", "f1"), (1, 1))
-    return {
-        "iou": (tp, tp + fp + fn),
-        "precision": (tp, max(tp + fp, 1)),
-        "recall": (tp, max(tp + fn, 1)),
-        "f1": (2 * tp, 2 * tp + fp + fn),
-    }
+def counts(predicted: Rle | None, target: Rle) -> Counts:
+    """The counts of two masks from their run lengths, without drawing them; None is an empty mask.
+
+    Raises MaskError when the masks are not of one size or the runs of one do not fill it.
+    """
+    return count_all([(predicted, target)])[0]
 
 
-def _in_units(numerator: int, denominator: int) -> int:
-    """The fraction in units of 1 / _UNIT, rounded to the nearest."""
-    return (2 * numerator * _UNIT + denominator) // (2 * denominator)
+def count_all(pairs: Iterable[tuple[Rle | None, Rle]]) -> list[Counts]:
+    """The counts of many pairs of predicted and true mask, see `counts`; many times as fast as one by one."""
+    return [one for table in tables(pairs) for one in starmap(Counts, table.tolist())]
 
 
 def mask_iou(predicted: np.ndarray | None, target: np.ndarray) -> float:
     """IoU of two (H, W) bool masks. Two empty masks give 1; one empty mask gives 0; None is an empty mask."""
-    numerator, denominator = _fractions(*_pixels(predicted, target))["iou"]
-    return numerator / denominator
+    return Counts.of(predicted, target).iou
+
+
+def _in_units(numerator: Any, denominator: Any) -> Any:
+    """Fractions in units of 1 / UNIT, rounded to the nearest: of whole numbers, or of int64 arrays below 2**36."""
+    whole, rest = divmod(numerator << 25, denominator)
+    return (whole << 25) + ((rest << 26) + denominator) // (2 * denominator)
 
 
 @dataclass
@@ -77,6 +119,8 @@ class MaskSums:
     """Pixels marked wrongly, over all targets."""
     fn: int = 0
     """Pixels missed, over all targets."""
+    tn: int = 0
+    """Pixels rightly left alone, over all targets."""
     iou: int = 0
     """Sum of each target's IoU, in units of 2**-50."""
     precision: int = 0
@@ -85,35 +129,76 @@ class MaskSums:
     """Sum of each target's recall, in units of 2**-50."""
     f1: int = 0
     """Sum of each target's F1, in units of 2**-50."""
+    background: int = 0
+    """Sum of each target's IoU of what is not marked, in units of 2**-50."""
+    empty: int = 0
+    """Targets whose true mask is empty."""
+    empty_right: int = 0
+    """Those of them on which nothing was marked."""
+    extra: int = 0
+    """Targets that stand for a mask too many: nothing was asked for there."""
     hits: tuple[int, ...] = (0,) * len(THRESHOLDS)
     """Targets whose IoU reaches each of THRESHOLDS."""
 
-    def update(self, predicted: np.ndarray | None, target: np.ndarray) -> None:
-        """Count one target: (H, W) bool prediction, None where the model marked nothing, and (H, W) bool truth.
-
-        Raises MaskError when the two are not of one shape.
-        """
-        tp, fp, fn = _pixels(predicted, target)
-        self.targets += 1
-        self.tp, self.fp, self.fn = self.tp + tp, self.fp + fp, self.fn + fn
-        for name, fraction in _fractions(tp, fp, fn).items():
-            setattr(self, name, getattr(self, name) + _in_units(*fraction))
+    @classmethod
+    def of(cls, one: Counts, *, extra: bool = False) -> "MaskSums":
+        """The sums of one target; `extra` where it stands for a mask too many (`miras.metrics.matching`)."""
+        tp, fp, fn, tn = one
+        figures = {name: _in_units(*fraction) for name, fraction in one.fractions.items()}
         # Tenths as whole numbers: 3 of 5 pixels must reach 0.6, which floats do not promise.
-        reached = (10 * tp >= round(10 * threshold) * (tp + fp + fn) for threshold in THRESHOLDS)
-        self.hits = tuple(count + hit for count, hit in zip(self.hits, reached, strict=True))
+        hits = tuple(int(10 * tp >= tenths * (tp + fp + fn)) for tenths in _TENTHS)
+        nothing = not tp + fn and not extra
+        return cls(1, tp, fp, fn, tn, **figures, empty=nothing, empty_right=nothing and not fp, extra=extra, hits=hits)
+
+    @classmethod
+    def of_all(cls, counted: Iterable[Counts]) -> "MaskSums":
+        """The sums of many targets: what `update` gives with one after the other, several times as fast."""
+        table = np.array(list(counted), dtype=np.int64).reshape(-1, 4)
+        if table.max(initial=0) >= 2**34:
+            return sum(map(cls.of, starmap(Counts, table.tolist())), cls())
+        tp, fp, fn, tn = table.T
+        union, empty = tp + fp + fn, tp + fn == 0
+        nothing = (union == 0).astype(np.int64)  # the empty rule: 1 of 1
+        parts = (tp, union), (tp, tp + fp), (tp, tp + fn), (2 * tp, union + tp), (tn, tn + fp + fn)
+        figures = {
+            name: sum(_in_units(part + none, np.maximum(whole + none, 1)).tolist())
+            for name, (part, whole), none in zip(FIGURES, parts, [nothing] * 4 + [tn + fp + fn == 0], strict=True)
+        }
+        hits = tuple(int((10 * tp >= tenths * union).sum()) for tenths in _TENTHS)
+        pixels = dict(zip(Counts._fields, table.sum(axis=0).tolist(), strict=True))
+        right = int((empty & (fp == 0)).sum())
+        return cls(len(table), **pixels, **figures, empty=int(empty.sum()), empty_right=right, hits=hits)
+
+    def update(self, one: Counts, *, extra: bool = False) -> None:
+        """Count one target, see MaskSums.of."""
+        self += MaskSums.of(one, extra=extra)
+
+    def __iadd__(self, other: "MaskSums") -> "MaskSums":
+        """The sums of the other set of targets are added to these."""
+        mine, theirs = vars(self), vars(other)
+        hits = tuple(map(add, self.hits, other.hits))
+        for name in _WHOLE:
+            mine[name] += theirs[name]
+        self.hits = hits
+        return self
 
     def __add__(self, other: "MaskSums") -> "MaskSums":
         """The sums of both sets of targets."""
-        added = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self) if f.name != "hits"}
-        return MaskSums(**added, hits=tuple(a + b for a, b in zip(self.hits, other.hits, strict=True)))
+        both = MaskSums()
+        both += self
+        both += other
+        return both
 
     def compute(self) -> dict[str, Any]:
-        """Every figure by name, 0..1, with `n` the number of targets; all None when there are none.
+        """Every figure by name, 0..1, and how many targets `n` they are over; all None when there are none.
 
         `giou` is the mean of per-target IoU, `ciou` the IoU of all pixels together; `precision`, `recall` and
-        `f1` come as `_micro` and `_macro`; `prec_at` holds the share of targets whose IoU is at least X.
+        `f1` come as `_micro` and `_macro`; `prec_at` holds the share of targets whose IoU is at least X;
+        `empty_accuracy` the share of the targets with an empty true mask on which nothing was marked, None when
+        there is no such target. `n_empty` of the `n` have an empty true mask, `n_extra` stand for a mask too many.
         """
-        micro = {name: self._known(a / b) for name, (a, b) in _fractions(self.tp, self.fp, self.fn).items()}
+        fractions = Counts(self.tp, self.fp, self.fn, self.tn).fractions
+        micro = {name: self._known(a / b) for name, (a, b) in fractions.items()}
         result: dict[str, Any] = {"n": self.targets, "giou": self._mean(self.iou), "ciou": micro["iou"]}
         for name in ("precision", "recall", "f1"):
             result[f"{name}_micro"] = micro[name]
@@ -122,13 +207,17 @@ class MaskSums:
             str(threshold): self._known(count / max(self.targets, 1))
             for threshold, count in zip(THRESHOLDS, self.hits, strict=True)
         }
-        return result
+        result["empty_accuracy"] = self.empty_right / self.empty if self.empty else None
+        return result | {"n_empty": self.empty, "n_extra": self.extra}
 
     def _known(self, value: float) -> float | None:
         return value if self.targets else None
 
     def _mean(self, total: int) -> float | None:
-        return total / (_UNIT * self.targets) if self.targets else None
+        return total / (UNIT * self.targets) if self.targets else None
+
+
+_WHOLE = tuple(one.name for one in fields(MaskSums) if one.name != "hits")
 
 
 @dataclass
@@ -139,14 +228,13 @@ class Strata:
     groups: dict[str, dict[str, MaskSums]] = field(default_factory=dict)
     """Grouping, such as `by_size`, to stratum, such as `fine`, to its sums."""
 
-    def update(self, predicted: np.ndarray | None, target: np.ndarray, labels: Mapping[str, str]) -> None:
-        """Count one target, see MaskSums.update; `labels` names its stratum in each grouping."""
-        one = MaskSums()
-        one.update(predicted, target)
-        self.total += one
+    def update(self, one: Counts, labels: Mapping[str, str], *, extra: bool = False) -> None:
+        """Count one target, see MaskSums.of; `labels` names its stratum in each grouping."""
+        sums = MaskSums.of(one, extra=extra)
+        self.total += sums
         for grouping, stratum in labels.items():
-            strata = self.groups.setdefault(grouping, {})
-            strata[stratum] = strata.get(stratum, MaskSums()) + one
+            mine = self.groups.setdefault(grouping, {}).setdefault(stratum, MaskSums())
+            mine += sums
 
     def __add__(self, other: "Strata") -> "Strata":
         """The sums of both; a stratum that only one of them has is kept."""

@@ -11,7 +11,7 @@ from miras.data.dialogues import direct
 from miras.data.images import Canvas
 from miras.data.masks import decode
 from miras.data.photos import Photo, PhotoObject
-from miras.metrics.masks import Strata
+from miras.metrics.masks import Counts, Strata
 from miras.model.miras import Miras
 from miras.train.stages import TextMode
 from miras.types import Sample
@@ -53,6 +53,6 @@ def validate(model: Miras, mode: TextMode, collator: Collator, cases: Sequence[C
         asked = [(photo, thing) for photo, things in chunk for thing in things]
         for (photo, thing), row in zip(asked, logits, strict=True):
             marked = (Canvas(*photo.size).to_original(row) > 0).numpy()
-            strata.update(marked, decode(thing.mask), {"by_size": thing.size})
+            strata.update(Counts.of(marked, decode(thing.mask)), {"by_size": thing.size})
     model.train(was_training)
     return strata.compute()

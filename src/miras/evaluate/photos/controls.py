@@ -7,7 +7,7 @@ import numpy as np
 
 from miras.data.masks import decode
 from miras.evaluate.photos.targets import PhotoCase
-from miras.metrics.masks import MaskSums, mask_iou
+from miras.metrics.masks import Counts, MaskSums, counts
 from miras.types import Rle
 
 __all__ = ["MAX_OVERLAP", "centre_box", "centre_box_giou", "other_phrase", "other_phrases"]
@@ -26,13 +26,12 @@ def other_phrases(cases: Sequence[PhotoCase], *, seed: int) -> dict[int, PhotoCa
         by_photo.setdefault(case.photo_index, []).append(case)
     chosen = {}
     for neighbours in by_photo.values():
-        masks = {case.index: decode(case.target.mask) for case in neighbours}
         for case in neighbours:
             others = [
                 other
                 for other in neighbours
                 if other.target.class_name != case.target.class_name
-                and mask_iou(masks[other.index], masks[case.index]) < MAX_OVERLAP
+                and counts(other.target.mask, case.target.mask).iou < MAX_OVERLAP
             ]
             if others:
                 chosen[case.index] = others[int(np.random.default_rng([seed, case.index, 2]).integers(len(others)))]
@@ -51,10 +50,10 @@ def other_phrase(cases: Sequence[PhotoCase], direct: Mapping[int, Rle | None], *
     for case in cases:
         if (other := others.get(case.index)) is None:
             continue
-        target = decode(case.target.mask)
-        swapped.update(_mask(direct[other.index]), target)
-        own.update(_mask(direct[case.index]), target)
-        perfect.update(decode(other.target.mask), target)
+        target = case.target.mask
+        swapped.update(counts(direct[other.index], target))
+        own.update(counts(direct[case.index], target))
+        perfect.update(counts(other.target.mask, target))
     control, same = swapped.compute()["giou"], own.compute()["giou"]
     return {
         "other_phrase": control,
@@ -64,10 +63,6 @@ def other_phrase(cases: Sequence[PhotoCase], direct: Mapping[int, Rle | None], *
         "other_phrase_n": own.targets,
         "other_phrase_left_out": len(cases) - own.targets,
     }
-
-
-def _mask(rle: Rle | None) -> np.ndarray | None:
-    return None if rle is None else decode(rle)
 
 
 def centre_box(height: int, width: int, share: float) -> np.ndarray:
@@ -88,6 +83,6 @@ def centre_box_giou(cases: Sequence[PhotoCase]) -> float | None:
     for case in cases:
         target = decode(case.target.mask)
         height, width = target.shape
-        sums.update(centre_box(height, width, share), target)
+        sums.update(Counts.of(centre_box(height, width, share), target))
     figure: float = sums.compute()["giou"]
     return figure

@@ -12,7 +12,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from miras.data.masks import decode
 from miras.data.photos import Photo, load_photos
 from miras.evaluate.photos.answers import answer_figures
 from miras.evaluate.photos.controls import centre_box_giou, other_phrase
@@ -23,7 +22,7 @@ from miras.evaluate.predictions import Said
 from miras.evaluate.record import check_writable, versions, weights_hash
 from miras.evaluate.replies import reply_figures
 from miras.files import write_json
-from miras.metrics.masks import Strata
+from miras.metrics.masks import Strata, count_all
 from miras.types import Dialogue, Rle
 
 __all__ = ["evaluate_photos", "first_mask", "run_photos"]
@@ -101,10 +100,10 @@ def first_mask(replies: Sequence[Said]) -> Rle | None:
 
 def _score(cases: Iterable[PhotoCase], replies: Mapping[int, _Replies]) -> dict[str, Any]:
     """Mask figures over the cases and over their strata."""
-    strata = Strata()
-    for case in cases:
-        rle = first_mask(replies[case.index])
-        strata.update(None if rle is None else decode(rle), decode(case.target.mask), case.labels)
+    strata, cases = Strata(), list(cases)
+    counted = count_all((first_mask(replies[case.index]), case.target.mask) for case in cases)
+    for case, one in zip(cases, counted, strict=True):
+        strata.update(one, case.labels)
     return strata.compute()
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Past", "app", "photos", "predict"]
+__all__ = ["Past", "app", "photos", "predict", "score"]
 
 app = typer.Typer(help="Ask a model, score what it answers, judge it and report it.", no_args_is_help=True)
 
@@ -69,3 +69,30 @@ def predict(
     except KeyboardInterrupt:
         typer.echo("\nwhat is answered is kept; the same command goes on from here", err=True)
         raise
+
+
+@app.command("score")
+def score(
+    run: Annotated[Path, typer.Argument(help="Folder of a run; with --predictions it is made.")],
+    predictions: Annotated[Path | None, typer.Option(help="Any model's answers; with --cases.")] = None,
+    cases: Annotated[Path | None, typer.Option(help="What those answer.")] = None,
+    bertscore: Annotated[bool, typer.Option("--bertscore", help="BERTScore as well, which takes longest.")] = False,
+    bertscore_model: Annotated[
+        Path | None, typer.Option(help="Folder of its model, where it is not the stand-in MiniLM-L6.")
+    ] = None,
+    bertscore_layers: Annotated[int | None, typer.Option(min=1, help="Layers of that model to use.")] = None,
+    replicates: Annotated[int, typer.Option(min=1, help="Draws that intervals are taken from.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+) -> None:
+    """Every mask and text figure of a run with its interval, from any model's answers."""
+    from miras.errors import ConfigError
+    from miras.evaluate.score import adopt_answers, score_run
+    from miras.evaluate.summary import print_figures
+    from miras.metrics.bertscore import BertScore
+
+    if (predictions is None) != (cases is None):
+        raise ConfigError("--predictions and --cases go together, got one of them; give both, or a run folder alone")
+    if predictions is not None and cases is not None:
+        adopt_answers(predictions, cases, run)
+    scorer = BertScore(bertscore_model, bertscore_layers) if bertscore or bertscore_model else None
+    print_figures(score_run(run, bertscore=scorer, replicates=replicates, seed=seed))

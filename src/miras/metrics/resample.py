@@ -22,7 +22,7 @@ import numpy as np
 from miras.errors import ConfigError, DataError
 from miras.metrics.masks import FIGURES, UNIT, Counts, MaskSums
 
-__all__ = ["EVERYTHING", "Difference", "Replicas", "Resamples", "difference", "nested", "paired_figures"]
+__all__ = ["EVERYTHING", "Difference", "Replicas", "Resamples", "difference", "nested", "paired_figures", "percentiles"]
 
 _COLUMNS = tuple(one.name for one in fields(MaskSums) if one.name != "hits")
 _SHARES = [_COLUMNS.index(name) for name in FIGURES]
@@ -126,7 +126,7 @@ class Resamples(Replicas):
 
     def intervals(self, level: float = 0.95) -> dict[str, Any]:
         """The percentile interval of each figure, as (low, high) where `Strata.compute` has the figure."""
-        return nested(self.figures(), lambda values: _interval(values[1:], level))
+        return nested(self.figures(), lambda values: percentiles(values[1:], level))
 
 
 class Difference(NamedTuple):
@@ -146,7 +146,7 @@ def difference(first: Resamples, second: Resamples, level: float = 0.95) -> dict
     """
 
     def apart(values: np.ndarray) -> Difference | None:
-        interval = _interval(values[1:], level)
+        interval = percentiles(values[1:], level)
         return None if interval is None or np.isnan(values[0]) else Difference(float(values[0]), *interval)
 
     mine, theirs = paired_figures(first, second)
@@ -167,7 +167,8 @@ def paired_figures(first: Replicas, second: Replicas) -> tuple[dict[tuple[str, s
     return tuple({place: one[place] for place in mine if place in theirs} for one in (mine, theirs))
 
 
-def _interval(values: np.ndarray, level: float) -> tuple[float, float] | None:
+def percentiles(values: np.ndarray, level: float) -> tuple[float, float] | None:
+    """(n,) values → the interval that holds `level` of them, NaN left out; None where all are NaN."""
     if not 0 < level < 1:
         raise ConfigError(f"the level of an interval lies between 0 and 1, got {level}; 0.95 is usual")
     known = values[~np.isnan(values)]

@@ -129,7 +129,11 @@ class TextSums:
                 f"a pair comes with its BERTScore exactly when the tools name one; they name {self.tools.bertscore}, "
                 f"and the pair's is {bertscore}; make the tools with BertScore.tools()"
             )
-        self.sums = self.sums + pair_statistics(reference, generated, stem=self.tools.stem, bertscore=bertscore)
+        self.add(pair_statistics(reference, generated, stem=self.tools.stem, bertscore=bertscore), generated)
+
+    def add(self, row: np.ndarray, generated: str) -> None:
+        """Count the numbers (len(COLUMNS),) of one pair that `pair_statistics` gave with these tools."""
+        self.sums = self.sums + row
         self.distinct.update(generated)
 
     def __add__(self, other: "TextSums") -> "TextSums":

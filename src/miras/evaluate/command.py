@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Past", "app", "photos", "predict"]
+__all__ = ["Past", "app", "photos", "predict", "report"]
 
 app = typer.Typer(help="Ask a model, score what it answers, judge it and report it.", no_args_is_help=True)
 
@@ -69,3 +69,36 @@ def predict(
     except KeyboardInterrupt:
         typer.echo("\nwhat is answered is kept; the same command goes on from here", err=True)
         raise
+
+
+@app.command("report")
+def report(
+    out: Annotated[Path, typer.Option(help="Folder for the page, the Markdown with its pictures and the JSON.")],
+    runs: Annotated[
+        list[Path] | None, typer.Argument(help="Folders of runs, or of trials.", show_default=False)
+    ] = None,
+    fine_tuned: Annotated[list[Path] | None, typer.Option(help="A run of a fine-tuned model; may be repeated.")] = None,
+    against: Annotated[Path | None, typer.Option(help="A run over the cases of the first, set beside it.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of images, where they moved.")] = None,
+    gallery: Annotated[int, typer.Option(min=0, help="How many best, median and worst targets to show.")] = 8,
+    title: Annotated[str | None, typer.Option(help="Title of the report.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of what is drawn for the pictures.")] = 0,
+) -> None:
+    """Tables beside the paper's, strata, pictures, failures and where every figure comes from."""
+    from miras.evaluate.record import told_command, versions
+    from miras.evaluate.report.folder import write_report
+
+    page = write_report(
+        runs or [],
+        out,
+        fine_tuned=fine_tuned or [],
+        other=against,
+        count=gallery,
+        seed=seed,
+        images=images,
+        title=title,
+        command=told_command(),
+        versions=versions(),
+        tell=lambda part: typer.echo(f"{part} …", err=True),
+    )
+    typer.echo(page)

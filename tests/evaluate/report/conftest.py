@@ -56,7 +56,7 @@ def make_run(tmp_path: Path) -> MakeRun:
         said = {"model": "nano", "history": "own", "benchmark": "halves", "split": "val", "suite": "talk", "cases": 2,
                 "images": "photos", "command": "miras evaluate predict", "weights_sha256": "abc", "setting": None,
                 "cases_sha256": _sha(cases), "predictions_sha256": _sha(predictions)}  # fmt: skip
-        text = {"turns": "all", "bleu4": 0.085, "dist1": 0.1, "dist2": 0.2, "bertscore": None}
+        text = {"turns": "all", "bleu4": 0.085, "dist_1": 0.1, "dist_2": 0.2, "bertscore": None}
         bounds = {"masks": {"giou": [0.5, 0.61]}, "level": 0.95, "unit": "image", "replicates": 1000}
         figures = {"format": "miras-figures", "version": 1, "run": {**said, **(run or {})}, "masks": masks(),
                    "conventions": {}, "replies": {"seg_rate": 1.0}, "text": text,

@@ -10,7 +10,7 @@ from tests.evaluate.report.conftest import MakeRun, masks
 from miras.errors import DataError
 from miras.evaluate.report.breakdown import calibration, every_figure, strata, tiles
 from miras.evaluate.report.content import Cell, Grid
-from miras.evaluate.report.judged import reasoning
+from miras.evaluate.report.judged import read_people, reasoning
 from miras.evaluate.report.run import Ablation, Run, read_folder
 from miras.evaluate.report.tables import masks_and_words, referring
 from miras.evaluate.report.trials import ablation_table
@@ -115,6 +115,26 @@ def test_table_4_shows_the_judge_beside_the_paper(make_run: MakeRun) -> None:
     assert "judged by a-judge, each conversation 5 times. Win rate: 42.0 % won, 10.0 % tied." in grid.notes[0]
     assert next(row.name for row in grid.rows if row.kind == "paper") == "Human"
     assert [row.name for row in experts.rows] == ["Expert 1", "Expert 2", "Expert 3", "Human"]
+
+
+def test_people_stand_in_tables_4_and_10(tmp_path: Path) -> None:
+    def row(pr: float, **more: Any) -> dict[str, Any]:
+        return {"PR": {"value": pr, "low": None, "high": None}, "LC": {"value": None}, **more}
+
+    path = tmp_path / "people.json"
+    model = row(3.0, name="nano", win_rate={"value": 0.25, "low": 0.125, "high": 0.5})
+    path.write_text(
+        json.dumps({"conversations": 40, "experts": [row(4.0, name="A")], "human": row(4.25), "models": [model]})
+    )
+    grid, experts = reasoning([], read_people(path))
+    assert headings(grid)[0] == ("40 conversations that people answered too", "other data")
+    assert [row.name for row in grid.rows if row.kind == "own"] == ["Human", "nano"]
+    assert line(grid, 1) == ["4.25", "–", "–", "–", "–"]
+    assert line(grid, 2) == ["3.00", "–", "–", "–", "25.0 [12.5, 50.0]"]
+    assert [(row.name, row.kind) for row in experts.rows][:3] == [("A", "own"), ("Human", "own"), ("Expert 1", "paper")]
+    path.write_text("{}")
+    with pytest.raises(DataError, match="holds no lists of experts and models"):
+        read_people(path)
 
 
 def test_table_6_shows_what_each_part_brings(trials: Path) -> None:

@@ -11,7 +11,7 @@ from miras.evaluate.report.cards import legend
 from miras.evaluate.report.content import Cards, Grid, Picture, Section
 from miras.evaluate.report.failures import failure_table, failures
 from miras.evaluate.report.gallery import examples, gallery
-from miras.evaluate.report.judged import reasoning
+from miras.evaluate.report.judged import People, read_people, reasoning
 from miras.evaluate.report.markdown import PICTURES, as_markdown
 from miras.evaluate.report.page import as_page
 from miras.evaluate.report.provenance import provenance
@@ -32,6 +32,7 @@ def write_report(
     *,
     fine_tuned: Sequence[Path] = (),
     other: Path | None = None,
+    people: Path | None = None,
     count: int = 8,
     seed: int = 0,
     images: Path | None = None,
@@ -44,12 +45,13 @@ def write_report(
     """Writes `report.html`, `report.md`, `report.json` and `pictures/` into `out` and returns the path of the page.
 
     `fine_tuned` are folders of runs too, of models that were trained on such data; the first run is set side by side
-    with `other`. Raises DataError for a folder that is no run, and for two runs side by side over different cases.
+    with `other`; `people` is a file of `human table`. Raises DataError for a folder that is no run, and for two runs
+    side by side over different cases.
     """
     runs, trials = _read(folders, fine_tuned)
     second = None if other is None else _second(other, runs)
     every = [*runs, *([second] if second is not None and second not in runs else [])]
-    parts = list(_tables(every, trials))
+    parts = list(_tables(every, trials, read_people(people) if people is not None else None))
     for place, run in enumerate(runs, 1):
         tell(f"{run.model} on {run.data}")
         parts.append(_detail(run, f"run{place}", count=count, seed=seed, images=images))
@@ -94,9 +96,9 @@ def _second(other: Path, runs: Sequence[Run]) -> Run:
     return found
 
 
-def _tables(runs: Sequence[Run], trials: Sequence[Ablation]) -> Iterator[Section]:
+def _tables(runs: Sequence[Run], trials: Sequence[Ablation], people: People | None) -> Iterator[Section]:
     """The paper's tables of which we hold something of our own."""
-    found = [masks_and_words(runs), *reasoning(runs), referring(runs)]
+    found = [masks_and_words(runs), *reasoning(runs, people), referring(runs)]
     found += [ablation_table(one, "table6" if place == 1 else f"table6-{place}") for place, one in enumerate(trials, 1)]
     if grids := tuple(grid for grid in found if grid is not None):
         note = (

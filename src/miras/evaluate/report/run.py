@@ -16,7 +16,7 @@ from miras.evaluate.report.content import Figure, Unit
 from miras.evaluate.report.outcomes import Outcome, read_outcomes
 from miras.evaluate.runs import CASES, FIGURES, JUDGE, PREDICTIONS, TARGETS
 
-__all__ = ["ABLATION", "SETTINGS", "Ablation", "Run", "at", "bounds", "number", "read_folder"]
+__all__ = ["ABLATION", "SETTINGS", "Ablation", "Run", "at", "bounds", "number", "read_folder", "read_object"]
 
 ABLATION = "ablation.json"
 """What a folder of trials holds in place of figures."""
@@ -109,17 +109,17 @@ def read_folder(folder: Path, setting: str | None = None) -> Run | Ablation:
     those beside them.
     """
     if (folder / ABLATION).is_file():
-        return Ablation(folder, _object(folder / ABLATION))
+        return Ablation(folder, read_object(folder / ABLATION))
     if not (folder / FIGURES).is_file():
         raise DataError(
             f"{folder} is no folder of a run: {FIGURES} or {ABLATION} was expected in it; score the answers first with "
             "`miras evaluate score`"
         )
-    figures = _object(folder / FIGURES)
+    figures = read_object(folder / FIGURES)
     said = {name: figures.get(name) for name in _FORMAT}
     if said != _FORMAT:
         raise DataError(f"{folder / FIGURES}: should say {_FORMAT}, got {said}; score the answers again")
-    judge = _object(folder / JUDGE) if (folder / JUDGE).is_file() else None
+    judge = read_object(folder / JUDGE) if (folder / JUDGE).is_file() else None
     run = Run(folder, figures, judge)
     setting = setting or run.said("setting")
     if setting not in (None, *SETTINGS):
@@ -173,7 +173,8 @@ def _with_answers(run: Run) -> Run:
     return replace(run, cases=cases, predictions=predictions, outcomes=outcomes)
 
 
-def _object(path: Path) -> Mapping[str, Any]:
+def read_object(path: Path) -> Mapping[str, Any]:
+    """The object of a JSON file. Raises DataError where it holds none."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:

@@ -11,7 +11,7 @@ __all__ = ["by_data", "masks_and_words", "referring"]
 
 _MASKS = (("ciou", "giou"), ("precision_micro", "precision_macro"), ("recall_micro", "recall_macro"),
           ("f1_micro", "f1_macro"))  # fmt: skip
-_WORDS = (("bleu4",), ("dist1", "dist2"), ("rouge_l",), ("meteor",), ("bertscore",))
+_WORDS = (("bleu_4",), ("dist_1", "dist_2"), ("rouge_l",), ("meteor",), ("bertscore",))
 _SETS = {"refcoco": "refCOCO", "refcoco+": "refCOCO+", "refcocog": "refCOCOg"}
 
 _OURS_IN_3 = (
@@ -116,7 +116,7 @@ def _data(run: Run, paper: PaperTable) -> str:
 
 
 def _line_of_3(run: Run) -> list[Row]:
-    words = tuple(tuple(run.figure("text", name) for name in names) for names in _WORDS)
+    words = tuple(tuple(_word(run, name) for name in names) for names in _WORDS)
     micro, macro = (tuple((run.figure("masks", pair[kind]),) for pair in _MASKS) for kind in (0, 1))
     if not run.figures.get("masks"):
         return [Row(run.model, (*micro, *words), source=run.source, note=run.note)]
@@ -125,6 +125,12 @@ def _line_of_3(run: Run) -> list[Row]:
         Row(run.model, (*micro, *words), source=run.source, note=", ".join(filter(None, ("micro", run.note)))),
         Row(run.model, (*macro, *blank), source=run.source, note="macro"),
     ]
+
+
+def _word(run: Run, name: str) -> Figure:
+    """A figure of the replies; BLEU-4 and Dist may also be written as bleu4, dist1 and dist2."""
+    known = name if at(run.figures, "text", name) is not None else name.replace("_", "")
+    return run.figure("text", known)
 
 
 def _response_notes(runs: Sequence[Run]) -> list[str]:

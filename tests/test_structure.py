@@ -12,12 +12,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "miras"
 
-_WORDS = {"errors", "tokens", "types", "config", "files"}
+_WORDS = {"errors", "tokens", "types", "config", "settings", "files"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "tokens": {"errors"},
     "types": {"errors", "tokens"},
-    "config": {"errors", "tokens"},
+    "settings": {"errors"},
+    "config": {"errors", "tokens", "settings"},
     "files": {"errors"},
     "data": _WORDS,
     "pages": _WORDS | {"data"},
@@ -29,6 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "metrics": {"errors", "files", "types", "wheels", "data.masks"},
     "train": _WORDS | {"data", "model", "metrics"},
     "evaluate": _WORDS | {"data", "model", "metrics", "llm", "pages"},
+    "ablate": _WORDS | {"data", "model", "metrics", "train", "evaluate"},
     "serve": _WORDS | {"data", "model", "pages"},
     "prist": _WORDS | {"data", "pages", "waits"},
     "generate": _WORDS | {"data", "llm", "prist"},

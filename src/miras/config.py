@@ -1,20 +1,14 @@
-"""A training run as one typed object, read from a YAML file and from key=value settings that replace some of it.
-
-A key that is unknown, of another type, or at odds with another is refused by the name under which it was written.
-"""
+"""A training run as one typed object, whose settings do not contradict one another."""
 
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
-
-import yaml
+from typing import Any, Literal
 
 from miras.errors import ConfigError
+from miras.settings import read_settings, typed
 
-__all__ = ["PARTS", "SOURCES", "Augmentation", "LossWeights", "TrainConfig", "change", "load_config", "plain"]
+__all__ = ["PARTS", "SOURCES", "Augmentation", "LossWeights", "TrainConfig", "load_config", "plain"]
 
 PARTS = {
     "lora": r"language\.lm\..*\.lora_[AB]\.",
@@ -35,7 +29,6 @@ SOURCES = ("photos", "scenes", "dialogues")
 
 _NAMING_PARTS = {name for name in PARTS if name.startswith(("fusion", "vision_projector", "low_"))}
 _DIALOGUES = {"multi_turn", "several", "mixed", "chat", "quiz", "unclear"}
-_KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 
 
 @dataclass(frozen=True)
@@ -164,90 +157,16 @@ class TrainConfig:
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
-    """Read a YAML file and lay `key=value` settings over it; `parts.lora=1e-4` reaches inside, null takes away.
+    """Read a YAML file and lay `key=value` settings over it, see `miras.settings`.
 
     Raises ConfigError naming the key as it was written.
     """
-    if not path.is_file():
-        raise ConfigError(f"no configuration at {path}; configs/ holds one per stage")
-    data = _yaml(path.read_text(encoding="utf-8"), str(path))
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path} should hold `key: value` lines, got {type(data).__name__}; see configs/")
-    for override in overrides:
-        key, equals, value = override.partition("=")
-        if not equals or not key:
-            raise ConfigError(f"settings are written key=value, got {override!r}; for example steps=200")
-        change(data, key.strip(), _yaml(value, override))
-    return plain(data)
-
-
-def change(data: dict[str, Any], key: str, value: Any) -> None:
-    """Set one value of nested settings by its dotted name; null takes away what lies inside another."""
-    *above, last = key.split(".")
-    for name in above:
-        if not isinstance(data.setdefault(name, {}), dict):
-            raise ConfigError(f"{key} reaches into {name}, which is one value; write {name}=…")
-        data = data[name]
-    if value is None and above:
-        data.pop(last, None)
-    else:
-        data[last] = value
+    return plain(read_settings(path, overrides))
 
 
 def plain(data: dict[str, Any]) -> TrainConfig:
     """A configuration from plain values, such as `dataclasses.asdict` gives. Raises ConfigError."""
-    return TrainConfig(**_values(TrainConfig, data, ""))
-
-
-def _yaml(text: str, where: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{where} is not YAML ({error}); mend the line") from error
-
-
-def _convert(kind: Any, value: Any, key: str) -> Any:
-    """The value as the type that a field states; `key` is what it is called in messages."""
-    origin, inside = get_origin(kind), get_args(kind)
-    nested = hasattr(kind, "__dataclass_fields__")
-    if (origin is dict or nested) and not isinstance(value, dict):
-        raise ConfigError(f"{key} holds names with values, got {value!r}")
-    if nested:
-        return kind(**_values(kind, value, f"{key}."))
-    if origin in (Union, UnionType):
-        return None if value is None else _convert(next(k for k in inside if k is not NoneType), value, key)
-    if origin is Literal:
-        if value not in inside:
-            raise ConfigError(f"{key} must be one of {', '.join(inside)}, got {value!r}")
-        return value
-    if origin is dict:
-        return {str(name): _convert(inside[1], item, f"{key}.{name}") for name, item in value.items()}
-    if origin is tuple:
-        if not isinstance(value, list | tuple) or len(value) != len(inside):
-            raise ConfigError(f"{key} holds {len(inside)} values, got {value!r}")
-        return tuple(_convert(part, item, key) for part, item in zip(inside, value, strict=True))
-    return value if kind is Any else _scalar(kind, value, key)
-
-
-def _values(kind: Any, data: dict[str, Any], above: str) -> dict[str, Any]:
-    """What a dataclass is made from; `above` stands before every key in messages."""
-    hints = get_type_hints(kind)
-    for name in data:
-        if name not in hints:
-            raise ConfigError(f"{above}{name} is not a setting; known: {', '.join(sorted(hints))}")
-    for item in fields(kind):
-        if item.default is item.default_factory is MISSING and item.name not in data:
-            raise ConfigError(f"{above}{item.name} is missing; add it to the file or as {item.name}=…")
-    return {name: _convert(hints[name], item, f"{above}{name}") for name, item in data.items()}
-
-
-def _scalar(kind: type, value: Any, key: str) -> Any:
-    if kind is float and isinstance(value, int | float | str) and not isinstance(value, bool):
-        with suppress(ValueError):
-            return float(value)  # YAML reads 1e-4, without a point, as text
-    elif isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
-        return value
-    raise ConfigError(f"{key} is {_KINDS[kind]}, got {value!r}")
+    return typed(TrainConfig, data)
 
 
 def _check_text(config: TrainConfig) -> None:

@@ -26,7 +26,7 @@ def scored(folder: Path, answers: list[Any], cases: list[Any] | None = None) -> 
 def test_true_answers_are_perfect(tmp_path: Path) -> None:
     figures = scored(tmp_path, answer_lines())
     masks = figures["masks"]
-    assert masks["n"] == 3 and masks["extra"] == 0
+    assert masks["n"] == 3 and masks["n_extra"] == 0
     assert all(masks[name] == 1 for name in ("giou", "ciou", "boundary_iou", "f1_micro", "f1_macro"))
     assert masks["by_turn"]["1"]["n"] == 2 and masks["by_turn"]["2"]["n"] == 1
     assert masks["by_category"]["animal"]["n"] == 1
@@ -51,7 +51,7 @@ def test_a_mask_too_many_counts_as_a_target_that_is_empty(tmp_path: Path) -> Non
     lines[1]["turns"][0]["masks"].append({"mask": drawn("....", "....", "....", "...#")})
     figures = scored(tmp_path, lines)
     masks = figures["masks"]
-    assert (masks["n"], masks["extra"]) == (4, 1)
+    assert (masks["n"], masks["n_extra"]) == (4, 1)
     assert masks["giou"] == pytest.approx(3 / 4) and masks["ciou"] == pytest.approx(24 / 25)
     assert masks["by_size"]["unasked"]["n"] == 1
     kept = read_targets(tmp_path / "run" / "targets.jsonl")

@@ -7,10 +7,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from miras.config import TrainConfig, change, plain
+from miras.config import TrainConfig, plain
 from miras.errors import ConfigError
+from miras.settings import change, read_settings, typed
 
 __all__ = ["Plan", "Variant", "read_plan"]
 
@@ -22,9 +21,9 @@ class Variant:
     name: str
     title: str
     """What the row says."""
-    model: Mapping[str, Any] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=dict)
     """Fields of the preset that it replaces."""
-    stages: Mapping[str, Any] = field(default_factory=dict)
+    stages: dict[str, Any] = field(default_factory=dict)
     """Stage → settings that it changes by dotted name, or null for a stage that it leaves out."""
 
 
@@ -68,19 +67,13 @@ def read_plan(name: str, settings: Sequence[str] = ()) -> Plan:
 
     `settings` are laid over it, as in `stages.stage1.steps=50`. Raises ConfigError for what cannot be read.
     """
-    path = Path(name) if name.endswith((".yaml", ".yml")) else None
-    source = path or files("miras.ablate") / f"{name}.yaml"
-    if not source.is_file():
+    own = name.endswith((".yaml", ".yml"))
+    source = Path(name) if own else files("miras.ablate") / f"{name}.yaml"
+    if not own and not source.is_file():
         known = sorted(one.name[:-5] for one in files("miras.ablate").iterdir() if one.name.endswith(".yaml"))
-        raise ConfigError(f"no plan {name!r}; there are {', '.join(known)}, or give the path of a YAML file")
-    try:
-        data = yaml.safe_load(source.read_text(encoding="utf-8"))
-        for setting in settings:
-            key, equals, value = setting.partition("=")
-            if not equals:
-                raise ConfigError(f"settings are written key=value, got {setting!r}; as stages.stage1.steps=50")
-            change(data, key, yaml.safe_load(value))
-        variants = [Variant(key, **value) for key, value in data["variants"].items()]
-        return Plan(data["preset"], data["stages"], variants)
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{source} should hold preset, stages and variants, each with a title ({error})") from error
+        raise ConfigError(f"plans are {', '.join(known)}, got {name!r}; choose one or give the path of a YAML file")
+    data = read_settings(source, settings)
+    if wrong := {"preset", "stages", "variants"} ^ set(data):
+        raise ConfigError(f"{source} should hold preset, stages and variants, check {', '.join(sorted(wrong))}")
+    variants = [typed(Variant, {"name": key, **(value or {})}) for key, value in data["variants"].items()]
+    return Plan(data["preset"], data["stages"], variants)

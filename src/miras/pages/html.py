@@ -52,15 +52,15 @@ footer { padding: 8px 20px 40px; font-size: 14px; }
 _OBJECT = re.compile(rf"{re.escape(tokens.OBJ)}(.*?){re.escape(tokens.SEG)}", re.DOTALL)
 
 
-def page(title: str, header: str, main: str, footer: str) -> str:
-    """A whole page around pieces of HTML; the title is plain text."""
+def page(title: str, header: str, main: str, footer: str, style: str = "") -> str:
+    """A whole page around pieces of HTML; the title is plain text, `style` is CSS on top of the shared one."""
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8" />
 <meta name="viewport" content="width=device-width, initial-scale=1" />
 <title>{words(title)}</title>
-<style>{_STYLE}</style>
+<style>{_STYLE}{style}</style>
 </head>
 <body>
 <header>

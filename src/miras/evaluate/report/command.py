@@ -1,0 +1,42 @@
+"""`miras evaluate report`: runs as one page."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["report"]
+
+
+def report(
+    out: Annotated[Path, typer.Option(help="Folder for the page, the Markdown with its pictures and the JSON.")],
+    runs: Annotated[
+        list[Path] | None, typer.Argument(help="Folders of runs, or of trials.", show_default=False)
+    ] = None,
+    fine_tuned: Annotated[list[Path] | None, typer.Option(help="A run of a fine-tuned model; may be repeated.")] = None,
+    against: Annotated[Path | None, typer.Option(help="A run over the cases of the first, set beside it.")] = None,
+    people: Annotated[Path | None, typer.Option(help="What `human table` wrote, for tables 4 and 10.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of images, where they moved.")] = None,
+    gallery: Annotated[int, typer.Option(min=0, help="How many best, median and worst targets to show.")] = 8,
+    title: Annotated[str | None, typer.Option(help="Title of the report.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of what is drawn for the pictures.")] = 0,
+) -> None:
+    """Tables beside the paper's, strata, pictures, failures and where every figure comes from."""
+    from miras.evaluate.record import told_command, versions
+    from miras.evaluate.report.folder import write_report
+
+    page = write_report(
+        runs or [],
+        out,
+        fine_tuned=fine_tuned or [],
+        other=against,
+        people=people,
+        count=gallery,
+        seed=seed,
+        images=images,
+        title=title,
+        command=told_command(),
+        versions=versions(),
+        tell=lambda part: typer.echo(f"{part} …", err=True),
+    )
+    typer.echo(page)

@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
+from miras.evaluate.benchmarks.command import cases as write_cases
 from miras.evaluate.report.command import report
 
 __all__ = ["Past", "app", "photos", "predict", "score"]
 
 app = typer.Typer(help="Ask a model, score what it answers, judge it and report it.", no_args_is_help=True)
-app.command("report")(report)
+app.command("cases")(write_cases)
 
 
 class Past(StrEnum):
@@ -23,21 +24,6 @@ class Past(StrEnum):
 
 
 _Model = Annotated[str, typer.Option(help="A preset's name or a folder that save_pretrained wrote.")]
-
-
-@app.command("photos")
-def photos(
-    data: Annotated[Path, typer.Option(help="Folder with images/ and one {split}.jsonl.gz per split.")],
-    out: Annotated[Path, typer.Option(help="JSON file for the figures.")],
-    split: Annotated[str, typer.Option(help="Which split to score.")] = "val",
-    model: _Model = "nano",
-    limit: Annotated[int | None, typer.Option(min=1, help="Score only this many targets, drawn by the seed.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of every draw of the protocol.")] = 0,
-) -> None:
-    """Masks, answers and controls on annotated photos."""
-    from miras.evaluate.photos.protocol import run_photos
-
-    run_photos(data=data, split=split, out=out, model=model, limit=limit, seed=seed)
 
 
 @app.command("predict")
@@ -99,3 +85,21 @@ def score(
         adopt_answers(predictions, cases, run)
     scorer = BertScore(bertscore_model, bertscore_layers) if bertscore or bertscore_model else None
     print_figures(score_run(run, bertscore=scorer, replicates=replicates, seed=seed))
+
+
+app.command("report")(report)
+
+
+@app.command("photos")
+def photos(
+    data: Annotated[Path, typer.Option(help="Folder with images/ and one {split}.jsonl.gz per split.")],
+    out: Annotated[Path, typer.Option(help="JSON file for the figures.")],
+    split: Annotated[str, typer.Option(help="Which split to score.")] = "val",
+    model: _Model = "nano",
+    limit: Annotated[int | None, typer.Option(min=1, help="Score only this many targets, drawn by the seed.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of every draw of the protocol.")] = 0,
+) -> None:
+    """Masks, answers and controls on annotated photos."""
+    from miras.evaluate.photos.protocol import run_photos
+
+    run_photos(data=data, split=split, out=out, model=model, limit=limit, seed=seed)

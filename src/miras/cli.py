@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from miras.ablate.command import ablate
 from miras.annotate.command import app as annotate
 from miras.errors import MirasError
 from miras.evaluate.command import app as evaluate
@@ -41,6 +42,7 @@ app.add_typer(evaluate, name="evaluate")
 app.add_typer(prist, name="prist")
 app.command("generate")(generate)
 app.add_typer(annotate, name="annotate")
+app.command("ablate")(ablate)
 
 _Model = Annotated[str, typer.Option(help="A preset's name or a folder that save_pretrained wrote.")]
 

@@ -36,10 +36,11 @@ def run_predict(
     blank: bool = False,
     setting: str | None = None,
     batch_size: int = 16,
+    share: Share | None = None,
 ) -> None:
     """Answer a file of cases with a model by name or folder, into a run folder; started again, answer what is left.
 
-    Under torchrun each process answers its share, on a GPU of its own where there are any. `images` is the folder of
+    Under torchrun each process answers its `share`, on a GPU of its own where there are any. `images` is the folder of
     images where it is another than the file names; with `blank` every image is replaced by one without content.
     Raises ConfigError when the folder holds a run on other cases, by another model or after another history, and
     DataError when an image is missing.
@@ -60,7 +61,9 @@ def run_predict(
         "images": "blank" if blank else "photos",
         "cases_sha256": asked.sha256,
     }
-    missing = answer(chat, asked, out, about, show, ask_many=ask_many, history=history, batch_size=batch_size)
+    missing = answer(
+        chat, asked, out, about, show, ask_many=ask_many, history=history, batch_size=batch_size, share=share
+    )
     ended = f"{missing} cases are left to other processes" if missing else f"answers in {out / PREDICTIONS}"
     Console(stderr=True).print(ended, highlight=False)
 

@@ -22,7 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": _WORDS,
     "pages": _WORDS | {"data"},
     "waits": set(),
-    "llm": {"errors", "config", "files", "waits"},
+    "llm": {"errors", "config", "files", "waits", "data.images"},  # data.images is the one way in for an image
     "model": _WORDS | {"data"},
     "metrics": {"errors", "types", "data.masks"},  # data.masks holds the one rule of what is fine, medium and coarse
     "train": _WORDS | {"data", "model", "metrics"},

@@ -92,6 +92,27 @@ def test_models_that_count_otherwise_are_asked_otherwise(tmp_path: Path) -> None
         assert server.seen is not None and server.seen[-1]["max_completion_tokens"] == 50
 
 
+@pytest.mark.parametrize("refuses", [(), ("seed",), ("seed", "json_schema", "max_tokens")])
+def test_each_seed_has_a_reply_of_its_own(tmp_path: Path, refuses: tuple[str, ...]) -> None:
+    async def work(url: str) -> Client:
+        with Store(tmp_path / "run.sqlite") as store:
+            async with openai.AsyncOpenAI(api_key=KEY, base_url=url, max_retries=0) as connection:
+                client = Client(Endpoint("adder", url), store, Limits(), server=connection)
+                for seed in (1, 2, 2, None):
+                    asked = [{"role": "user", "content": "1+2"}]
+                    assert (await client.ask(asked, Sum, seed=seed)).answer == 3
+                return client
+
+    with running(Loopback(_added, refuses=refuses, seen=[])) as server:
+        client = asyncio.run(work(server.url))
+        assert client.cached == 1 and client.sends_seeds == ("seed" not in refuses)
+        taken = [request.get("seed") for request in server.seen or () if not set(refuses) & set(request)]
+        assert taken[-3:] == ([None, None, None] if refuses else [1, 2, None])
+        before = len(server.seen or ())
+        client = asyncio.run(work(server.url))
+        assert client.cached == 4 and len(server.seen or ()) == before  # it is remembered
+
+
 def test_a_rule_is_told_and_asked_for_again(tmp_path: Path) -> None:
     def even(one: Sum) -> None:
         if one.answer % 2:

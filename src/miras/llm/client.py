@@ -38,6 +38,7 @@ _IMAGE_TOKENS = 1500
 _LETTERS_PER_TOKEN = 2.5
 _NEW_LIMIT = "max_completion_tokens"
 """What OpenAI's newer models call `max_tokens`, which they refuse."""
+_SEED = re.compile(r"\bseed\b")
 _LONGEST_WAIT = 120.0
 _SCHEMA = "Reply with one JSON object and nothing else. It follows this JSON schema:\n"
 _REFUSED = {400, 404, 415, 422, 501}
@@ -71,16 +72,25 @@ class Client:
         _, prompt_tokens, reply_tokens = store.spent()
         self.budget = Budget(limits, prompt_tokens, reply_tokens)
         self.pace = Pace(limits)
-        noted = store.note(f"form of {endpoint.base_url} {endpoint.model}")
+        noted = self._known("form")
         self.form: Form = noted if noted in get_args(Form) else "json_schema"  # type: ignore[assignment]
-        self.limit = "max_tokens"
+        self.limit = self._known("limit") or "max_tokens"
+        self.sends_seeds = self._known("seeds") != "refused"
         self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.asked = self.cached = self.retried = self.repaired = 0
 
     async def ask(
-        self, messages: Sequence[Message], answer: type[_Answer], check: Callable[[_Answer], None] | None = None
+        self,
+        messages: Sequence[Message],
+        answer: type[_Answer],
+        check: Callable[[_Answer], None] | None = None,
+        *,
+        seed: int | None = None,
     ) -> _Answer:
         """The reply as an `answer`, after `check` has found nothing wrong with it.
+
+        `seed` stands in for the endpoint's. What is asked again under another seed is another question with a reply of
+        its own, also where the server does not know seeds.
 
         `check` raises ReplyRejected with what is wrong; the model is told, as it is told where the schema is broken,
         and asked again. Raises ReplyRejected when that does not help, BudgetSpent, or LlmError when the server fails.
@@ -88,7 +98,7 @@ class Client:
         talk, rule, wrong = list(messages), "schema", ""
         for attempt in range(self.endpoint.repairs + 1):
             self.repaired += attempt > 0
-            reply = await self._reply(talk, answer)
+            reply = await self._reply(talk, answer, self.endpoint.seed if seed is None else seed)
             try:
                 read = answer.model_validate_json(_bare(reply.text))
                 if check is not None:
@@ -118,22 +128,28 @@ class Client:
             "cost": round(self.budget.cost, 6),
         }
 
-    async def _reply(self, messages: Sequence[Message], answer: type[BaseModel]) -> Reply:
+    async def _reply(self, messages: Sequence[Message], answer: type[BaseModel], seed: int | None) -> Reply:
         while True:
-            form, limit = self.form, self.limit
+            form, limit, seeded = self.form, self.limit, seed is not None and self.sends_seeds
             try:
-                return await self._once(self._request(messages, answer, form))
+                return await self._once(self._request(messages, answer, form), seed)
             except openai.APIStatusError as error:
                 if limit != _NEW_LIMIT and _NEW_LIMIT in str(error):
-                    self.limit = _NEW_LIMIT
+                    self.limit = self._learn("limit", _NEW_LIMIT)
+                elif seeded and error.status_code in _REFUSED and _SEED.search(str(error)):
+                    self._learn("seeds", "refused")
+                    self.sends_seeds = False
                 elif form == "words" or error.status_code not in _REFUSED:
                     raise LlmError(f"{self._who} answered {error.status_code}: {error.message:.300}") from error
                 elif self.form == form:
                     self._step_down(form, error)
 
-    async def _once(self, request: dict[str, Any]) -> Reply:
+    async def _once(self, request: dict[str, Any], seed: int | None) -> Reply:
         """The reply to a request, from the store where it is there. Who asks the same at the same time waits for it."""
-        key = key_of({"base_url": self.endpoint.base_url, **_hashed(request)})
+        seeded = request if seed is None else {**request, "seed": seed}
+        key = key_of({"base_url": self.endpoint.base_url, **_hashed(seeded)})
+        if self.sends_seeds:
+            request = seeded
         lock = self._asking.setdefault(key, asyncio.Lock())
         async with lock:
             if (kept := self.store.reply(key)) is not None:
@@ -149,8 +165,16 @@ class Client:
     def _step_down(self, form: Form, error: openai.APIStatusError) -> None:
         forms = get_args(Form)
         self.form = forms[forms.index(form) + 1]
-        self.store.write_down(f"form of {self.endpoint.base_url} {self.endpoint.model}", self.form)
+        self._learn("form", self.form)
         _LOG.info("%s refuses %s (%s); asking by %s", self._who, form, error.status_code, self.form)
+
+    def _known(self, what: str) -> str | None:
+        """What an earlier start has learned about the server."""
+        return self.store.note(f"{what} of {self.endpoint.base_url} {self.endpoint.model}")
+
+    def _learn(self, what: str, value: str) -> str:
+        self.store.write_down(f"{what} of {self.endpoint.base_url} {self.endpoint.model}", value)
+        return value
 
     def _request(self, messages: Sequence[Message], answer: type[BaseModel], form: Form) -> dict[str, Any]:
         schema = _schema(answer)
@@ -159,9 +183,8 @@ class Client:
             "messages": list(messages),
             self.limit: self.endpoint.max_tokens,
         }
-        for name in ("temperature", "seed"):
-            if (value := getattr(self.endpoint, name)) is not None:
-                request[name] = value
+        if self.endpoint.temperature is not None:
+            request["temperature"] = self.endpoint.temperature
         if form == "json_schema":
             named = {"name": answer.__name__, "schema": schema, "strict": True}
             request["response_format"] = {"type": "json_schema", "json_schema": named}

@@ -35,6 +35,8 @@ class Loopback:
     """Fault → share of the requests that it strikes."""
     refuses: tuple[str, ...] = ()
     """Types of response_format that are answered with 400, `max_tokens` and `seed`."""
+    rejects: str = ""
+    """Words of a conversation that is answered with 400."""
     port: int = 0
     requests: Counter[str] = field(default_factory=Counter)
     """Hash of a request → how often it came."""
@@ -114,6 +116,8 @@ class Loopback:
             return "response_format is not known here"
         if "max_tokens" in self.refuses and "max_tokens" in request:
             return "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
+        if self.rejects and self.rejects in json.dumps(request["messages"]):
+            return "The prompt was filtered"
         return 'Unknown name "seed"' if "seed" in self.refuses and "seed" in request else ""
 
 

@@ -147,3 +147,42 @@ def test_the_budget_is_never_passed(tmp_path: Path) -> None:
         with pytest.raises(BudgetSpent, match="may use 2,000 tokens"):
             _ask(server, tmp_path, [f"{i}+1" for i in range(100)], limits=limits)
         assert 1000 < 120 * sum(server.requests.values()) <= 2000
+
+
+def _said(server: Loopback, path: Path, *conversations: str) -> list[Any]:
+    """What is said to each, or the error."""
+
+    async def work() -> list[Any]:
+        with Store(path / "run.sqlite") as store:
+            async with openai.AsyncOpenAI(api_key=KEY, base_url=server.url, max_retries=0) as connection:
+                client = Client(
+                    Endpoint("talker", server.url, tries=2, temperature=0.0), store, Limits(), server=connection
+                )
+                talks = [[{"role": "user", "content": text}] for text in conversations]
+                return await asyncio.gather(*(client.say(one) for one in talks), return_exceptions=True)
+
+    return asyncio.run(work())
+
+
+def test_a_conversation_is_answered_in_words_once(tmp_path: Path) -> None:
+    def talker(request: dict[str, Any]) -> str:
+        asked: str = request["messages"][-1]["content"]
+        return "" if asked == "hush" else f"You said {asked}."
+
+    with running(Loopback(talker, seen=[], refuses=("max_tokens",))) as server:
+        hello, hush = _said(server, tmp_path, "hello", "hush")
+        assert (hello.text, hush.text) == ("You said hello.", "") and hello.seconds > 0
+        asked = sum(server.answered.values())
+        assert _said(server, tmp_path, "hello", "hush") == [hello, hush] and sum(server.answered.values()) == asked == 2
+        assert server.seen is not None and not any("response_format" in request for request in server.seen)
+        assert server.seen[-1]["temperature"] == 0.0 and len(server.seen[-1]["messages"]) == 1
+
+
+def test_a_conversation_that_a_server_does_not_take_is_told_from_a_server_that_fails(tmp_path: Path) -> None:
+    with running(Loopback(lambda request: "x", rejects="bomb")) as server:
+        fine, refused = _said(server, tmp_path, "hello", "a bomb")
+        assert fine.text == "x" and isinstance(refused, ReplyRejected) and refused.rule == "refused"
+        assert "takes no such conversation: " in str(refused)
+    with running(Loopback(lambda request: "x", faults={"error": 1.0})) as server:
+        [failed] = _said(server, tmp_path / "other", "hello")
+        assert type(failed) is LlmError

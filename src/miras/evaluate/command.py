@@ -1,11 +1,13 @@
 """`miras evaluate …`: one command per step, each importing what it needs when it runs."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-__all__ = ["app", "photos"]
+from miras.llm.server import ServerOptions, asks_a_server
+
+__all__ = ["app", "baseline", "photos"]
 
 app = typer.Typer(help="Ask a model, score what it answers, judge it and report it.", no_args_is_help=True)
 
@@ -25,3 +27,34 @@ def photos(
     from miras.evaluate.photos.protocol import run_photos
 
     run_photos(data=data, split=split, out=out, model=model, limit=limit, seed=seed)
+
+
+@app.command("baseline")
+@asks_a_server
+def baseline(
+    model: Annotated[str, typer.Argument(help="Name of the model, as its server knows it.")],
+    cases: Annotated[Path, typer.Option(help="File of cases to answer.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run; the same command goes on with it.")],
+    history: Annotated[
+        Literal["own", "gold", "none"], typer.Option(help="Whose earlier answers the model sees.")
+    ] = "own",
+    images: Annotated[Path | None, typer.Option(help="Folder of the images, if not the one the cases name.")] = None,
+    longest: Annotated[int, typer.Option(min=28, help="Longest side in pixels of the image that is sent.")] = 1024,
+    coordinates: Annotated[
+        Literal["auto", "pixels", "unit", "thousand"], typer.Option(help="What the model's boxes count in.")
+    ] = "auto",
+    *,
+    asked: ServerOptions,
+) -> None:
+    """Let a general model on a server answer, and turn the boxes it names into masks (paper appendix C.3)."""
+    from miras.errors import LlmError
+    from miras.evaluate.baselines.run import Baseline, run_baseline
+
+    job = Baseline(asked.endpoint(model), cases, out, history, images, longest, coordinates, asked.limits())
+    try:
+        first = run_baseline(job)
+    except (KeyboardInterrupt, LlmError):
+        typer.echo("what is answered is kept; the same command goes on from here", err=True)
+        raise
+    for name in ("coordinates", "replies", "tokens"):
+        typer.echo(f"{name}: {', '.join(f'{key} {value}' for key, value in first[name].items())}")

@@ -43,6 +43,10 @@ def baseline(
     coordinates: Annotated[
         Literal["auto", "pixels", "unit", "thousand"], typer.Option(help="What the model's boxes count in.")
     ] = "auto",
+    masks: Annotated[
+        Literal["boxes", "decoder"],
+        typer.Option(help="Boxes as they are, or nano's masks of the words beside them, cut to them."),
+    ] = "boxes",
     *,
     asked: ServerOptions,
 ) -> None:
@@ -50,7 +54,7 @@ def baseline(
     from miras.errors import LlmError
     from miras.evaluate.baselines.run import Baseline, run_baseline
 
-    job = Baseline(asked.endpoint(model), cases, out, history, images, longest, coordinates, asked.limits())
+    job = Baseline(asked.endpoint(model), cases, out, history, images, longest, coordinates, masks, asked.limits())
     try:
         first = run_baseline(job)
     except (KeyboardInterrupt, LlmError):

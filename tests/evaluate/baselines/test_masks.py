@@ -39,18 +39,18 @@ def test_a_filled_box_is_the_box_of_its_mask(corners: tuple[int, int, int, int])
         assert mask is not None and box(mask) == (left, top, right, bottom)
 
 
-def _case(name: str, *answers: str) -> Case:
+def case(name: str, *answers: str) -> Case:
     turns = [turn for answer in answers for turn in (Turn("user", "Well?"), Turn("assistant", answer))]
     count = sum(answer.count("[SEG]") for answer in answers)
     return Case(name, Dialogue(tuple(turns), (Target("cat"),) * count, image="a.png"))
 
 
-def _held(name: str, *texts: str) -> Held:
+def held(name: str, *texts: str) -> Held:
     return Held(name, tuple(Uttered(text, 0.5) for text in texts), (4, 4), (4, 4))
 
 
 def test_only_turns_that_ask_for_a_box_are_read() -> None:
-    talk = _case("a", "The cat.", "[OBJ]cat[SEG]"), _held("a", "At (0, 0), (1, 1).", "<box>(0, 0), (2, 4)</box>")
+    talk = case("a", "The cat.", "[OBJ]cat[SEG]"), held("a", "At (0, 0), (1, 1).", "<box>(0, 0), (2, 4)</box>")
     marked = mark_all([talk])
     [answered] = marked.answered
     assert answered.turns[0].masks == () and answered.turns[0].text == "At (0, 0), (1, 1)."
@@ -62,13 +62,13 @@ def test_only_turns_that_ask_for_a_box_are_read() -> None:
 def test_every_kind_of_reply_is_counted() -> None:
     said = ["<box>(0, 0), (4, 2)</box>", "<ref>cat</ref><box>(0, 0), (2, 4)</box> <box>(2, 2), (2, 3)</box>",
             "no detected", "What?", ""]  # fmt: skip
-    talks = [(_case(str(i), "[OBJ]cat[SEG]"), _held(str(i), text)) for i, text in enumerate(said)]
+    talks = [(case(str(i), "[OBJ]cat[SEG]"), held(str(i), text)) for i, text in enumerate(said)]
     talks[4] = talks[4][0], Held("4", (Uttered("", refused=True),), (4, 4), (4, 4))
-    talks.append((_case("5", "[OBJ]cat[SEG]"), Held("5", (Uttered(""),))))
+    talks.append((case("5", "[OBJ]cat[SEG]"), Held("5", (Uttered(""),))))
     marked = mark_all(talks, "pixels")
     assert marked.counts == {
         "box": 1, "several": 1, "none": 1, "unreadable": 1,
-        "refused_by_server": 1, "cases_without_image": 1, "boxes_without_pixel": 1,
+        "refused_by_server": 1, "cases_without_image": 1, "boxes": 3, "boxes_without_pixel": 1,
     }  # fmt: skip
     masks = [one.turns[0].masks for one in marked.answered]
     assert [len(one) for one in masks] == [1, 1, 0, 0, 0, 0] and masks[1][0].phrase == "cat"

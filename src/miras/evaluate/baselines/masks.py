@@ -1,7 +1,7 @@
 """From what a model said to what it marked: its boxes become masks, by the same rule for every model."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -14,10 +14,13 @@ from miras.evaluate.baselines.coordinates import Coordinates, Reading, Seen, dec
 from miras.evaluate.cases import Case
 from miras.evaluate.predictions import Answered, Mark, Said
 
-__all__ = ["MASKS", "Marked", "fill", "mark_all"]
+__all__ = ["MASKS", "Marked", "Refine", "fill", "mark_all"]
 
 MASKS = "boxes as they are"
 """What the predictions say of their masks: each box is filled, several boxes are several masks."""
+
+Refine = Callable[[Case, str, np.ndarray], np.ndarray | None]
+"""Case, label of a box and the filled box (H, W) → a mask inside it; None where the box is to stay as it is."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,13 @@ class Marked:
     """Replies to requests for a box by what they hold (box, several, none, unreadable), and what went otherwise."""
 
 
-def mark_all(talks: Sequence[tuple[Case, Held]], coordinates: Coordinates = "auto") -> Marked:
-    """All conversations as answers with masks. Raises ConfigError where coordinates cannot be told, see `decide`."""
+def mark_all(
+    talks: Sequence[tuple[Case, Held]], coordinates: Coordinates = "auto", refine: Refine | None = None
+) -> Marked:
+    """All conversations as answers with masks: filled boxes, or what `refine` makes of them.
+
+    Raises ConfigError where coordinates cannot be told, see `decide`.
+    """
     found = {
         (case.id, turn): read_boxes(said.text)
         for case, held in talks
@@ -51,24 +59,37 @@ def mark_all(talks: Sequence[tuple[Case, Held]], coordinates: Coordinates = "aut
     counts.update(one.kind for one in found.values())
     counts["refused_by_server"] = sum(said.refused for _, held in talks for said in held.uttered)
     counts["cases_without_image"] = sum(held.sent is None for _, held in talks)
-    answered, empty = [], 0
+    counts["boxes"], counts["boxes_without_pixel"] = len(seen), 0
+    if refine is not None:
+        counts["boxes_as_they_are"] = 0
+    answered = []
     for case, held in talks:
         turns = []
         for turn, said in enumerate(held.uttered):
             boxes = found.get((case.id, turn), Found("none")).boxes
-            marks = _marks(boxes, held, reading)
-            empty += len(boxes) - len(marks)
+            marks = _marks(case, held, boxes, reading, refine, counts)
             turns.append(Said(said.text, marks, said.seconds))
         answered.append(Answered(case.id, tuple(turns)))
-    counts["boxes_without_pixel"] = empty
     return Marked(tuple(answered), reading, dict(counts))
 
 
-def _marks(boxes: Sequence[Box], held: Held, reading: Reading) -> tuple[Mark, ...]:
-    if held.sent is None or held.original is None:
-        return ()
-    masks = [fill(in_pixels(box, reading, held.sent, held.original), held.original) for box in boxes]
-    return tuple(Mark(encode(mask), box.label) for box, mask in zip(boxes, masks, strict=True) if mask is not None)
+def _marks(
+    case: Case, held: Held, boxes: Sequence[Box], reading: Reading, refine: Refine | None, counts: Counter[str]
+) -> tuple[Mark, ...]:
+    """The masks of one reply."""
+    marks: list[Mark] = []
+    for box in boxes:
+        assert held.sent is not None and held.original is not None  # boxes are read only where an image was shown
+        mask = fill(in_pixels(box, reading, held.sent, held.original), held.original)
+        if mask is None:
+            counts["boxes_without_pixel"] += 1
+            continue
+        if refine is not None:
+            finer = refine(case, box.label, mask)
+            counts["boxes_as_they_are"] += finer is None
+            mask = mask if finer is None else finer
+        marks.append(Mark(encode(mask), box.label))
+    return tuple(marks)
 
 
 def fill(corners: tuple[float, float, float, float], size: tuple[int, int]) -> np.ndarray | None:

@@ -14,15 +14,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from miras.errors import DataError
 from miras.evaluate.baselines.ask import PROMPTS, Held, hold
 from miras.evaluate.baselines.coordinates import Coordinates
-from miras.evaluate.baselines.masks import MASKS, mark_all
+from miras.evaluate.baselines.masks import MASKS, Refine, mark_all
 from miras.evaluate.cases import Case, Cases, read_cases
 from miras.evaluate.predictions import FORMAT, VERSION, History
 from miras.evaluate.runs import CASES, PREDICTIONS
@@ -50,6 +51,8 @@ class Baseline:
     longest: int = LONGEST
     """Longest side in pixels of the image that is sent."""
     coordinates: Coordinates = "auto"
+    masks: Literal["boxes", "decoder"] = "boxes"
+    """Boxes as they are, or nano's masks inside them."""
     limits: Limits = field(default_factory=Limits)
 
     def settings(self, cases: Cases) -> Mapping[str, Any]:
@@ -113,13 +116,14 @@ def write_out(job: Baseline, cases: Cases, store: Store) -> dict[str, Any]:
     from miras.evaluate.record import versions
 
     held = {kept["id"]: Held.from_json(kept) for kept in store.items()}
-    marked = mark_all([(case, held[case.id]) for case in cases], job.coordinates)
+    refine, masks = (None, {"masks": MASKS}) if job.masks == "boxes" else _through_nano(job, cases, store)
+    marked = mark_all([(case, held[case.id]) for case in cases], job.coordinates, refine)
     _, prompt_tokens, reply_tokens = store.spent()
     first = {
         "format": FORMAT,
         "version": VERSION,
         **job.settings(cases),
-        "masks": MASKS,
+        **masks,
         "coordinates": marked.reading.to_json(),
         "text_turns": "without_last",
         "replies": marked.counts,
@@ -132,6 +136,23 @@ def write_out(job: Baseline, cases: Cases, store: Store) -> dict[str, Any]:
         for line in (first, *(one.to_json() for one in marked.answered)):
             lines.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
     return first
+
+
+def _through_nano(job: Baseline, cases: Cases, store: Store) -> tuple[Refine, dict[str, Any]]:
+    """What makes finer masks of boxes, and what the predictions say about it."""
+    from miras.evaluate.baselines import decoder
+    from miras.evaluate.record import weights_hash
+    from miras.model.miras import Miras
+
+    nano = Miras.from_pretrained("nano", merge_lora=True).eval()
+    name = weights_hash(nano) or ""
+    made = decoder.Decoder(nano, name, store)
+
+    def refine(case: Case, label: str, inside: np.ndarray) -> np.ndarray | None:
+        path = cases.image_path(case, job.images)
+        return None if path is None else made.mask(path, label, inside)
+
+    return refine, {"masks": decoder.MASKS, "masks_weights_sha256": name}
 
 
 def _check_images(job: Baseline, cases: Cases) -> None:

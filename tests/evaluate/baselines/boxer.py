@@ -1,8 +1,16 @@
-"""A stand-in for a general model: names a box where one is asked for, and says a word or two otherwise."""
+"""A stand-in for a general model, which names a box where one is asked for, and runs of the command against it."""
 
+from pathlib import Path
 from typing import Any
 
-__all__ = ["reply", "words"]
+from tests.llm.loopback import Loopback
+from typer.testing import CliRunner
+
+from miras.cli import app
+from miras.evaluate.cases import read_cases
+from miras.evaluate.predictions import Predictions, read_predictions
+
+__all__ = ["answers_of", "command", "reply", "run", "words"]
 
 
 def reply(request: dict[str, Any]) -> str:
@@ -17,3 +25,22 @@ def words(message: dict[str, Any]) -> str:
     """The text of a message, whose content may be in parts."""
     content = message["content"]
     return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+
+
+def command(server: Loopback, cases: Path, out: Path, *more: str) -> list[str]:
+    """The words of the command."""
+    given = {"--cases": str(cases), "--server": server.url, "--out": str(out), "--timeout": "20"}
+    return ["evaluate", "baseline", "boxer", *(word for pair in given.items() for word in pair), *more]
+
+
+def run(*words: str) -> str:
+    """What the command prints when it ends well."""
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def answers_of(cases: Path, out: Path) -> Predictions:
+    """The predictions of a run over these cases."""
+    assert (out / "cases.jsonl").read_bytes() == cases.read_bytes()
+    return read_predictions(out / "predictions.jsonl", read_cases(out / "cases.jsonl"))

@@ -13,11 +13,14 @@ from miras.evaluate.baselines.masks import fill, mark_all
 from miras.llm.store import Store
 
 
-class _Marks:
+class Marks:
     """Marks the upper half of everything but ghosts."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+
+    def eval(self) -> "Marks":
+        return self
 
     def session(self, image: Any, /) -> Any:
         return SimpleNamespace(ask=self._ask)
@@ -29,7 +32,7 @@ class _Marks:
 
 
 def test_what_is_marked_is_cut_to_the_box(tmp_path: Path) -> None:
-    model, left = _Marks(), fill((0, 0, 2, 4), (4, 4))
+    model, left = Marks(), fill((0, 0, 2, 4), (4, 4))
     assert left is not None
     for _ in range(2):  # the second time from the store
         with Store(tmp_path / "run.sqlite") as store:
@@ -48,7 +51,7 @@ def test_what_is_marked_is_cut_to_the_box(tmp_path: Path) -> None:
 def test_boxes_without_words_stay_and_are_counted(tmp_path: Path) -> None:
     said = "<ref>cat</ref><box>(0, 0), (2, 4)</box> <box>(2, 0), (4, 4)</box> <ref>ghost</ref><box>(0, 3), (1, 4)</box>"
     with Store(tmp_path / "run.sqlite") as store:
-        decoder = Decoder(_Marks(), "hash", store)
+        decoder = Decoder(Marks(), "hash", store)
         marked = mark_all(
             [(case("a", "[OBJ]cat[SEG]"), held("a", said))],
             "pixels",

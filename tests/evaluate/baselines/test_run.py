@@ -1,28 +1,24 @@
 """Runs against a server on loopback: what it is sent, known boxes as known masks, and nothing asked twice."""
 
-import json
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
+import base64
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
-from tests.evaluate.baselines.boxer import reply, words
-from tests.evaluate.written import LEFT, TOP, case_lines, write_lines
-from tests.llm.loopback import FAULTS, Loopback, running
+from tests.evaluate.baselines.boxer import answers_of, command, reply, run, words
+from tests.evaluate.baselines.test_decoder import Marks
+from tests.evaluate.written import LEFT, TOP, case_lines, drawn, write_lines
+from tests.llm.loopback import Loopback, running
 from typer.testing import CliRunner
 
 from miras.cli import app
-from miras.data.masks import box, decode, encode
+from miras.data.masks import box, decode
 from miras.data.photos import load_photos
 from miras.evaluate.cases import Case, read_cases, write_cases
-from miras.evaluate.predictions import Predictions, read_predictions
-from miras.llm.store import Store
 from miras.metrics.masks import mask_iou
+from miras.model.miras import Miras
 from miras.types import Dialogue, Target, Turn
 
 BOXES = {
@@ -30,7 +26,6 @@ BOXES = {
     "unit": {"LEFT": "(0.0, 0.0), (0.5, 1.0)", "TOP": "(0, 0), (1, 0.5)"},
     "thousand": {"LEFT": "(0, 0), (500, 1000)", "TOP": "(0, 0), (1000, 500)"},
 }
-Write = Callable[[], Path]
 
 
 @pytest.fixture
@@ -44,22 +39,6 @@ def halves(tmp_path: Path) -> Path:
     return write_lines(tmp_path / "cases.jsonl", lines)
 
 
-def _command(server: Loopback, cases: Path, out: Path, *more: str) -> list[str]:
-    given = {"--cases": str(cases), "--server": server.url, "--out": str(out), "--timeout": "20"}
-    return ["evaluate", "baseline", "boxer", *(word for pair in given.items() for word in pair), *more]
-
-
-def _run(*words: str) -> str:
-    done = CliRunner().invoke(app, words)
-    assert done.exit_code == 0, done.output
-    return done.output
-
-
-def _answers(cases: Path, out: Path) -> Predictions:
-    assert (out / "cases.jsonl").read_bytes() == cases.read_bytes()
-    return read_predictions(out / "predictions.jsonl", read_cases(out / "cases.jsonl"))
-
-
 @pytest.mark.parametrize("system", BOXES)
 def test_known_boxes_give_known_masks(system: str, halves: Path, tmp_path: Path) -> None:
     said = BOXES[system]
@@ -71,8 +50,8 @@ def test_known_boxes_give_known_masks(system: str, halves: Path, tmp_path: Path)
         return f"<box>{said['LEFT']}</box> " if "<box>" in asked else "The cat."
 
     with running(Loopback(boxer)) as server:
-        told = _run(*_command(server, halves, tmp_path / "run"))
-    answers = _answers(halves, tmp_path / "run")
+        told = run(*command(server, halves, tmp_path / "run"))
+    answers = answers_of(halves, tmp_path / "run")
     cat, both = answers
     assert [said.text for said in cat.turns] == ["The cat.", f"<box>{said['LEFT']}</box> "]
     assert cat.turns[0].masks == () and [mark.mask for mark in cat.turns[1].masks] == [LEFT]
@@ -91,7 +70,7 @@ def test_the_image_is_sent_once_and_the_box_asked_for_where_something_is_marked(
     sent = {}
     for history in ("own", "gold", "none"):
         with running(Loopback(lambda request: "Hm, no detected.", seen=[])) as server:
-            _run(*_command(server, halves, tmp_path / history, "--history", history))
+            run(*command(server, halves, tmp_path / history, "--history", history))
             assert server.seen is not None
             [sent[history]] = [one for one in server.seen if "Mark it." in words(one["messages"][-1])]
             assert not any("response_format" in one for one in server.seen)
@@ -118,44 +97,61 @@ def test_a_run_is_of_one_kind_and_coordinates_may_be_told_later(halves: Path, tm
             for turn in line["turns"]:
                 turn["targets"] = [{**target, "mask": None} for target in turn["targets"]]
         cases = write_lines(tmp_path / "unknown.jsonl", lines)
-        command = _command(server, cases, tmp_path / "run", "--images", str(big))
-        done = CliRunner().invoke(app, command)
+        begun = command(server, cases, tmp_path / "run", "--images", str(big))
+        done = CliRunner().invoke(app, begun)
         assert done.exit_code == 2 and "start again with --coordinates" in " ".join(done.output.split())
         assert not (tmp_path / "run" / "predictions.jsonl").exists()
         asked = sum(server.requests.values())
-        _run(*command, "--coordinates", "pixels")
+        run(*begun, "--coordinates", "pixels")
         assert sum(server.requests.values()) == asked
-        about = _answers(cases, tmp_path / "run").about
+        about = answers_of(cases, tmp_path / "run").about
         assert about["coordinates"]["asked"] == "pixels" and about["coordinates"]["log_odds"] is None
-        done = CliRunner().invoke(app, [*command, "--history", "gold"])
+        done = CliRunner().invoke(app, [*begun, "--history", "gold"])
         assert done.exit_code == 2 and "begun otherwise (history 'own' → 'gold')" in " ".join(done.output.split())
+
+
+def test_masks_are_made_anew_without_asking_again(
+    halves: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Miras, "from_pretrained", lambda *_, **__: Marks())
+    with running(Loopback(lambda request: "<ref>a cat</ref><box>(0, 0), (2, 4)</box>")) as server:
+        begun = command(server, halves, tmp_path / "run")
+        run(*begun)
+        asked = sum(server.requests.values())
+        run(*begun, "--masks", "decoder")
+        assert sum(server.requests.values()) == asked
+    answers = answers_of(halves, tmp_path / "run")
+    [mark] = answers[0].turns[1].masks
+    assert mark.mask == drawn("##..", "##..", "....", "....") and mark.phrase == "a cat"
+    assert answers.about["masks"] == "nano's mask of the baseline's words inside the box"
+    assert answers.about["replies"]["boxes_as_they_are"] == 0 and answers.about["replies"]["boxes"] == 2
 
 
 def test_what_a_server_does_not_take_is_an_empty_answer(halves: Path, tmp_path: Path) -> None:
     with running(Loopback(lambda request: "<box>(0, 0), (2, 4)</box>", rejects="cup and plate")) as server:
-        _run(*_command(server, halves, tmp_path / "run", "--at-once", "1"))
-        cat, both = answers = _answers(halves, tmp_path / "run")
+        run(*command(server, halves, tmp_path / "run", "--at-once", "1"))
+        cat, both = answers = answers_of(halves, tmp_path / "run")
     assert both.turns[0].text == "" and both.turns[0].masks == () and cat.turns[1].masks
     assert answers.about["replies"]["refused_by_server"] == 1
     with running(Loopback(lambda request: "", rejects="image_url")) as server:  # nothing is taken: that is no answer
-        done = CliRunner().invoke(app, _command(server, halves, tmp_path / "blind"))
+        done = CliRunner().invoke(app, command(server, halves, tmp_path / "blind"))
         assert done.exit_code == 2 and "was not taken: " in " ".join(done.output.split())
 
 
 def test_images_are_looked_for_before_anything_is_asked(halves: Path, tmp_path: Path) -> None:
     with running(Loopback(reply)) as server:
         (tmp_path / "i" / "b.png").unlink()
-        done = CliRunner().invoke(app, _command(server, halves, tmp_path / "run"))
+        done = CliRunner().invoke(app, command(server, halves, tmp_path / "run"))
         assert done.exit_code == 2 and "1 of 2 images are missing" in " ".join(done.output.split())
         Image.new("RGB", (4, 5)).save(tmp_path / "i" / "b.png")
-        done = CliRunner().invoke(app, _command(server, halves, tmp_path / "run"))
+        done = CliRunner().invoke(app, command(server, halves, tmp_path / "run"))
         assert "for (4, 4) pixels (height, width), its image" in " ".join(done.output.split())
         lines, asked = case_lines(), sum(server.requests.values())
         lines[0] |= {"images": None}
         lines[1]["image"] = lines[2]["image"] = None
-        _run(*_command(server, write_lines(tmp_path / "blind.jsonl", lines), tmp_path / "blind"))
+        run(*command(server, write_lines(tmp_path / "blind.jsonl", lines), tmp_path / "blind"))
         assert sum(server.requests.values()) == asked
-    answers = _answers(tmp_path / "blind.jsonl", tmp_path / "blind")
+    answers = answers_of(tmp_path / "blind.jsonl", tmp_path / "blind")
     assert answers.about["replies"]["cases_without_image"] == 2
     assert all(said.text == "" and not said.masks for one in answers for said in one.turns)
 
@@ -186,8 +182,8 @@ def test_true_boxes_of_photos_come_back_at_any_size_sent(system: str, shared_pho
         return f"<box>({x1}, {y1}), ({x2}, {y2})</box> "
 
     with running(Loopback(boxer)) as server:
-        _run(*_command(server, file, tmp_path / "run", "--longest", "200"))
-    answers = _answers(file, tmp_path / "run")
+        run(*command(server, file, tmp_path / "run", "--longest", "200"))
+    answers = answers_of(file, tmp_path / "run")
     for answer in answers:
         mask, (left, top, right, bottom), _ = boxes[answer.id]
         full = decode(mask) & False
@@ -198,90 +194,7 @@ def test_true_boxes_of_photos_come_back_at_any_size_sent(system: str, shared_pho
 
 def _size_sent(request: dict[str, Any]) -> tuple[int, int]:
     """(width, height) of the image in a request, which is at most 200 pixels a side."""
-    import base64
-    import io
-
     uri = request["messages"][0]["content"][0]["image_url"]["url"]
     image = Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1])))
     assert max(image.size) <= 200
     return image.size
-
-
-def _many(folder: Path, count: int) -> Path:
-    """Cases of three turns each, the last of which marks something, on one image of 8 x 8 pixels."""
-    Image.new("RGB", (8, 8), "teal").save(folder / "x.png")
-    mask = encode(decode(LEFT).repeat(2, 0).repeat(2, 1))
-    asked = [("What is it?", "A thing."), ("Where?", "Left."), ("Mark it.", "[OBJ]thing[SEG]")]
-
-    def case(index: int) -> Case:
-        turns = [turn for question, answer in asked
-                 for turn in (Turn("user", f"{question} ({index})"), Turn("assistant", answer))]  # fmt: skip
-        return Case(f"case {index}", Dialogue(tuple(turns), (Target("thing", mask),), image="x.png"))
-
-    write_cases(folder / "many.jsonl", {"benchmark": "many", "images": str(folder)}, map(case, range(count)))
-    return folder / "many.jsonl"
-
-
-def test_faults_change_nothing_and_what_is_finished_is_not_asked_again(tmp_path: Path) -> None:
-    cases = _many(tmp_path, 25)
-    faults = {name: 0.05 for name in FAULTS if name != "rules"}
-    with running(Loopback(reply, faults=faults)) as server:
-        _run(*_command(server, cases, tmp_path / "run"))
-        assert {name for name, struck in server.struck.items() if struck} >= {"", "busy", "error"}
-        assert sum(server.answered.values()) == 75
-        asked, before = sum(server.requests.values()), (tmp_path / "run" / "predictions.jsonl").read_bytes()
-        _run(*_command(server, cases, tmp_path / "run"))
-        assert sum(server.requests.values()) == asked
-    assert (tmp_path / "run" / "predictions.jsonl").read_bytes().split(b"\n")[1:] == before.split(b"\n")[1:]
-
-
-@pytest.mark.parametrize("kills", [1, pytest.param(8, marks=[pytest.mark.slow, pytest.mark.timeout(600)])])
-def test_killed_and_resumed_it_equals_an_undisturbed_run(kills: int, tmp_path: Path) -> None:
-    at_once = 4
-    with running(Loopback(reply, latency=0.05)) as server:
-        cases = _many(tmp_path, 40 * kills)
-        command = _command(server, cases, tmp_path / "killed", "--at-once", str(at_once))
-        whole = [sys.executable, "-c", "from miras.cli import app; app()", *command]
-        in_flight = stored = 0
-        for turn in range(kills):
-            before = sum(server.requests.values())
-            process = subprocess.Popen(whole, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            while sum(server.requests.values()) < before + 20 + 7 * turn:
-                time.sleep(0.01)
-                assert process.poll() is None, "it ended before it was killed"
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            time.sleep(0.2)  # what was sent arrives
-            with Store(tmp_path / "killed" / "run.sqlite") as store:
-                replies, _, _ = store.spent()
-            in_flight += sum(server.requests.values()) - before - (replies - stored)  # asked and not kept
-            stored = replies
-            assert not (tmp_path / "killed" / "predictions.jsonl").exists()
-        _run(*command)
-        repeated = sum(count - 1 for count in server.requests.values())
-        assert repeated <= in_flight <= kills * at_once
-        assert len(server.requests) == 3 * 40 * kills
-        _run(*_command(server, cases, tmp_path / "calm"))
-    killed, calm = (_answers(cases, tmp_path / name) for name in ("killed", "calm"))
-    assert [_timeless(one) for one in killed] == [_timeless(one) for one in calm]
-
-
-def _timeless(answer: Any) -> Any:
-    return [(said.text, said.masks) for said in answer.turns]
-
-
-def test_ctrl_c_keeps_what_is_answered(tmp_path: Path) -> None:
-    cases = _many(tmp_path, 60)
-    with running(Loopback(reply, latency=0.05)) as server:
-        whole = [sys.executable, "-c", "from miras.cli import app; app()"]
-        command = [*whole, *_command(server, cases, tmp_path / "run", "--at-once", "4")]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            while len(server.requests) < 40:
-                time.sleep(0.01)
-                assert process.poll() is None
-            process.send_signal(signal.SIGINT)
-            _, told = process.communicate(timeout=30)
-    assert process.returncode == 130 and "Traceback" not in told and "the same command goes on from here" in told
-    with Store(tmp_path / "run" / "run.sqlite") as store:
-        assert 0 < len(store.finished()) < 60
-        assert json.loads(store.note("settings") or "")["model"] == "boxer"

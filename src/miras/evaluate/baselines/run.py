@@ -89,7 +89,7 @@ def run_baseline(job: Baseline) -> dict[str, Any]:
         if not (job.out / CASES).exists():
             with write_beside(job.out / CASES) as beside:
                 shutil.copyfile(job.cases, beside)
-        with _shown(len(cases), len(store.finished())) as tell:
+        with _shown("conversations", len(cases), len(store.finished())) as tell:
             asyncio.run(ask_all(job, cases, store, tell))
         return write_out(job, cases, store)
 
@@ -116,8 +116,13 @@ def write_out(job: Baseline, cases: Cases, store: Store) -> dict[str, Any]:
     from miras.evaluate.record import versions
 
     held = {kept["id"]: Held.from_json(kept) for kept in store.items()}
-    refine, masks = (None, {"masks": MASKS}) if job.masks == "boxes" else _through_nano(job, cases, store)
-    marked = mark_all([(case, held[case.id]) for case in cases], job.coordinates, refine)
+    talks = [(case, held[case.id]) for case in cases]
+    if job.masks == "boxes":
+        marked, masks = mark_all(talks, job.coordinates), {"masks": MASKS}
+    else:
+        with _shown("boxes through nano") as tell:
+            refine, masks = _through_nano(job, cases, store, tell)
+            marked = mark_all(talks, job.coordinates, refine)
     _, prompt_tokens, reply_tokens = store.spent()
     first = {
         "format": FORMAT,
@@ -138,7 +143,7 @@ def write_out(job: Baseline, cases: Cases, store: Store) -> dict[str, Any]:
     return first
 
 
-def _through_nano(job: Baseline, cases: Cases, store: Store) -> tuple[Refine, dict[str, Any]]:
+def _through_nano(job: Baseline, cases: Cases, store: Store, tell: Callable[[], None]) -> tuple[Refine, dict[str, str]]:
     """What makes finer masks of boxes, and what the predictions say about it."""
     from miras.evaluate.baselines import decoder
     from miras.evaluate.record import weights_hash
@@ -150,6 +155,7 @@ def _through_nano(job: Baseline, cases: Cases, store: Store) -> tuple[Refine, di
 
     def refine(case: Case, label: str, inside: np.ndarray) -> np.ndarray | None:
         path = cases.image_path(case, job.images)
+        tell()
         return None if path is None else made.mask(path, label, inside)
 
     return refine, {"masks": decoder.MASKS, "masks_weights_sha256": name}
@@ -182,9 +188,9 @@ def _image(job: Baseline, cases: Cases, case: Case) -> Sent | None:
 
 
 @contextmanager
-def _shown(cases: int, finished: int) -> Iterator[Callable[[], None]]:
-    """A bar on the terminal; what it gives is called once for each conversation that is finished."""
+def _shown(what: str, total: int | None = None, finished: int = 0) -> Iterator[Callable[[], None]]:
+    """A bar on the terminal; what it gives is called once for each thing that is finished."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("conversations", total=cases, completed=finished)
+        task = bar.add_task(what, total=total, completed=finished)
         yield lambda: bar.advance(task)

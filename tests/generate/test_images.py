@@ -1,7 +1,5 @@
 """The choice of images: what is listed, what is drawn, what is shown."""
 
-import base64
-import io
 import json
 from collections import Counter
 from pathlib import Path
@@ -11,7 +9,7 @@ import pytest
 from PIL import Image
 
 from miras.errors import DataError
-from miras.generate.images import Picture, captioned, choose, data_uri, listed
+from miras.generate.images import Picture, captioned, choose, listed
 
 
 def _save(path: Path, seed: int, **options: object) -> Path:
@@ -84,20 +82,3 @@ def test_an_image_of_several_categories_counts_for_the_rarest(tmp_path: Path) ->
     ]
     chosen = choose(pictures, categories=2, per_category=2, seed=0)
     assert len(chosen) == 4 and {one.name for one in chosen} >= {"0.png", "1.png"}
-
-
-def test_shown_small_upright_and_without_notes(tmp_path: Path) -> None:
-    def shown(path: Path) -> tuple[bytes, Image.Image]:
-        head, _, content = data_uri(Picture("x", path)).partition(",")
-        assert head == "data:image/jpeg;base64"
-        raw = base64.b64decode(content)
-        return raw, Image.open(io.BytesIO(raw))
-
-    plain = _save(tmp_path / "plain.jpg", 0, quality=90)
-    assert shown(plain)[0] == plain.read_bytes()
-    exif = Image.Exif()
-    exif[0x0112], exif[0x010F] = 6, "a camera of Jane Doe"  # a quarter turn, and who took it
-    raw, image = shown(_save(tmp_path / "turned.jpg", 1, exif=exif))
-    assert image.size == (80, 90) and b"Jane Doe" not in raw
-    Image.new("RGB", (3000, 7)).save(tmp_path / "wide.png")
-    assert shown(tmp_path / "wide.png")[1].size == (1024, 2)

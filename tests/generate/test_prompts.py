@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from miras.errors import ConfigError
-from miras.generate.prompts import STEPS, fingerprint, messages
+from miras.generate.prompts import PROMPTS, STEPS
+from miras.llm.prompts import Prompts
 
 SLOTS = {
     "captions": "People described it so: Mugs on a shelf.\n", "elements": "- mug: It is brown. It stands there.",
@@ -18,7 +19,7 @@ SLOTS = {
 
 @pytest.mark.parametrize("step", STEPS)
 def test_snapshot(step: str) -> None:
-    system, user = messages(step, SLOTS, "data:image/jpeg;base64,AAAA")
+    system, user = PROMPTS.messages(step, SLOTS, "data:image/jpeg;base64,AAAA")
     assert user["content"][0]["image_url"]["url"].endswith("AAAA")
     text = f"{system['content']}\n\n=== user ===\n{user['content'][1]['text']}\n"
     kept = Path(__file__).parent / "snapshots" / f"{step}.txt"
@@ -30,13 +31,14 @@ def test_snapshot(step: str) -> None:
 
 def test_a_slot_that_is_missing_is_named() -> None:
     with pytest.raises(ConfigError, match=r"prompts/score\.md has the slot 'elements'"):
-        messages("score", {"target": "mug"})
+        PROMPTS.messages("score", {"target": "mug"})
 
 
 def test_what_goes_into_a_slot_stays_as_it_is() -> None:
-    [_, user] = messages("score", {**SLOTS, "question": "Does it cost $5 or ${target}?"})
+    [_, user] = PROMPTS.messages("score", {**SLOTS, "question": "Does it cost $5 or ${target}?"})
     assert "Does it cost $5 or ${target}?" in user["content"][0]["text"]
 
 
 def test_the_fingerprint_is_of_all_prompts() -> None:
-    assert len(fingerprint()) == 16 and fingerprint() == fingerprint()
+    assert len(PROMPTS.fingerprint) == 16 and PROMPTS.fingerprint == Prompts("miras.generate", STEPS).fingerprint
+    assert Prompts("miras.generate", STEPS[:-1]).fingerprint != PROMPTS.fingerprint

@@ -19,9 +19,8 @@ from typer.testing import CliRunner
 
 from miras.cli import app
 from miras.data.prist import load, problems
-from miras.errors import ConfigError
 from miras.generate.images import Picture
-from miras.generate.run import Progress, claim, teach_all
+from miras.generate.run import Progress, teach_all
 from miras.generate.teachers import Taught
 from miras.llm.store import Store
 
@@ -97,14 +96,6 @@ def test_it_says_how_far_it_is() -> None:
     progress = Progress(images=10, before=2, done=4, start=time.monotonic() - 8)
     assert progress.rate == pytest.approx(0.5, rel=0.01) and progress.left == pytest.approx(8, rel=0.01)
     assert Progress(10, 0).left is None
-
-
-def test_a_run_in_one_folder_has_one_setting(tmp_path: Path) -> None:
-    with Store(tmp_path / "run.sqlite") as store:
-        claim(store, {"seed": 0, "teacher": "a"})
-        claim(store, {"teacher": "a", "seed": 0})
-        with pytest.raises(ConfigError, match="begun otherwise \\(teacher 'a' → 'b'\\)"):
-            claim(store, {"seed": 0, "teacher": "b"})
 
 
 def test_ctrl_c_is_heard_between_images(tmp_path: Path) -> None:

@@ -34,7 +34,9 @@ class Loopback:
     faults: dict[str, float] = field(default_factory=dict)
     """Fault → share of the requests that it strikes."""
     refuses: tuple[str, ...] = ()
-    """Types of response_format that are answered with 400, and `max_tokens`."""
+    """Types of response_format that are answered with 400, `max_tokens` and `seed`."""
+    rejects: str = ""
+    """Words of a conversation that is answered with 400."""
     port: int = 0
     requests: Counter[str] = field(default_factory=Counter)
     """Hash of a request → how often it came."""
@@ -86,10 +88,7 @@ class Loopback:
                 break
         self.struck[fault] += 1
         await asyncio.sleep(self.latency + (0.5 if fault == "slow" else 0.0))
-        if request.get("response_format", {}).get("type") in self.refuses:
-            return await _send(writer, 400, {"error": {"message": "response_format is not known here"}})
-        if "max_tokens" in self.refuses and "max_tokens" in request:
-            told = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
+        if told := self._refused(request):
             return await _send(writer, 400, {"error": {"message": told}})
         if fault == "busy":
             return await _send(writer, 429, {"error": {"message": "slow down"}}, "Retry-After: 0.05\r\n")
@@ -110,6 +109,16 @@ class Loopback:
             return False
         self.answered[name] += 1
         return await _send(writer, 200, completion)
+
+    def _refused(self, request: dict[str, Any]) -> str:
+        """What the server says about a part of the request that it does not know."""
+        if request.get("response_format", {}).get("type") in self.refuses:
+            return "response_format is not known here"
+        if "max_tokens" in self.refuses and "max_tokens" in request:
+            return "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
+        if self.rejects and self.rejects in json.dumps(request["messages"]):
+            return "The prompt was filtered"
+        return 'Unknown name "seed"' if "seed" in self.refuses and "seed" in request else ""
 
 
 def _head(status: int, length: int, more: str = "") -> bytes:

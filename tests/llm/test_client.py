@@ -92,6 +92,27 @@ def test_models_that_count_otherwise_are_asked_otherwise(tmp_path: Path) -> None
         assert server.seen is not None and server.seen[-1]["max_completion_tokens"] == 50
 
 
+@pytest.mark.parametrize("refuses", [(), ("seed",), ("seed", "json_schema", "max_tokens")])
+def test_each_seed_has_a_reply_of_its_own(tmp_path: Path, refuses: tuple[str, ...]) -> None:
+    async def work(url: str) -> Client:
+        with Store(tmp_path / "run.sqlite") as store:
+            async with openai.AsyncOpenAI(api_key=KEY, base_url=url, max_retries=0) as connection:
+                client = Client(Endpoint("adder", url), store, Limits(), server=connection)
+                for seed in (1, 2, 2, None):
+                    asked = [{"role": "user", "content": "1+2"}]
+                    assert (await client.ask(asked, Sum, seed=seed)).answer == 3
+                return client
+
+    with running(Loopback(_added, refuses=refuses, seen=[])) as server:
+        client = asyncio.run(work(server.url))
+        assert client.cached == 1 and client.sends_seeds == ("seed" not in refuses)
+        taken = [request.get("seed") for request in server.seen or () if not set(refuses) & set(request)]
+        assert taken[-3:] == ([None, None, None] if refuses else [1, 2, None])
+        before = len(server.seen or ())
+        client = asyncio.run(work(server.url))
+        assert client.cached == 4 and len(server.seen or ()) == before  # it is remembered
+
+
 def test_a_rule_is_told_and_asked_for_again(tmp_path: Path) -> None:
     def even(one: Sum) -> None:
         if one.answer % 2:
@@ -126,3 +147,42 @@ def test_the_budget_is_never_passed(tmp_path: Path) -> None:
         with pytest.raises(BudgetSpent, match="may use 2,000 tokens"):
             _ask(server, tmp_path, [f"{i}+1" for i in range(100)], limits=limits)
         assert 1000 < 120 * sum(server.requests.values()) <= 2000
+
+
+def _said(server: Loopback, path: Path, *conversations: str) -> list[Any]:
+    """What is said to each, or the error."""
+
+    async def work() -> list[Any]:
+        with Store(path / "run.sqlite") as store:
+            async with openai.AsyncOpenAI(api_key=KEY, base_url=server.url, max_retries=0) as connection:
+                client = Client(
+                    Endpoint("talker", server.url, tries=2, temperature=0.0), store, Limits(), server=connection
+                )
+                talks = [[{"role": "user", "content": text}] for text in conversations]
+                return await asyncio.gather(*(client.say(one) for one in talks), return_exceptions=True)
+
+    return asyncio.run(work())
+
+
+def test_a_conversation_is_answered_in_words_once(tmp_path: Path) -> None:
+    def talker(request: dict[str, Any]) -> str:
+        asked: str = request["messages"][-1]["content"]
+        return "" if asked == "hush" else f"You said {asked}."
+
+    with running(Loopback(talker, seen=[], refuses=("max_tokens",))) as server:
+        hello, hush = _said(server, tmp_path, "hello", "hush")
+        assert (hello.text, hush.text) == ("You said hello.", "") and hello.seconds > 0
+        asked = sum(server.answered.values())
+        assert _said(server, tmp_path, "hello", "hush") == [hello, hush] and sum(server.answered.values()) == asked == 2
+        assert server.seen is not None and not any("response_format" in request for request in server.seen)
+        assert server.seen[-1]["temperature"] == 0.0 and len(server.seen[-1]["messages"]) == 1
+
+
+def test_a_conversation_that_a_server_does_not_take_is_told_from_a_server_that_fails(tmp_path: Path) -> None:
+    with running(Loopback(lambda request: "x", rejects="bomb")) as server:
+        fine, refused = _said(server, tmp_path, "hello", "a bomb")
+        assert fine.text == "x" and isinstance(refused, ReplyRejected) and refused.rule == "refused"
+        assert "takes no such conversation: " in str(refused)
+    with running(Loopback(lambda request: "x", faults={"error": 1.0})) as server:
+        [failed] = _said(server, tmp_path / "other", "hello")
+        assert type(failed) is LlmError

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from miras.errors import DataError
+from miras.errors import ConfigError, DataError
 from miras.llm.store import Reply, Store, key_of
 
 
@@ -24,6 +24,14 @@ def test_what_is_kept_comes_back_once(tmp_path: Path) -> None:
         assert again.spent() == (1, 10, 5)
         assert list(again.items()) == [{"records": []}, {"records": ["é"]}] and again.finished() == {"a", "b"}
         assert again.note("form") == "words" and again.note("other") is None
+
+
+def test_a_run_in_one_folder_has_one_setting(tmp_path: Path) -> None:
+    with Store(tmp_path / "run.sqlite") as store:
+        store.claim({"seed": 0, "teacher": "a"})
+        store.claim({"teacher": "a", "seed": 0})
+        with pytest.raises(ConfigError, match="begun otherwise \\(teacher 'a' → 'b'\\)"):
+            store.claim({"seed": 0, "teacher": "b"})
 
 
 def _keep_and_die(path: Path) -> None:

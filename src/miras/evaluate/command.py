@@ -1,26 +1,18 @@
 """`miras evaluate …`: one command per step, each importing what it needs when it runs."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from miras.evaluate.baselines.command import baseline
 from miras.evaluate.benchmarks.command import cases as write_cases
 from miras.evaluate.report.command import report
 
-__all__ = ["Past", "app", "photos", "predict", "score"]
+__all__ = ["app", "photos", "predict", "score"]
 
 app = typer.Typer(help="Ask a model, score what it answers, judge it and report it.", no_args_is_help=True)
 app.command("cases")(write_cases)
-
-
-class Past(StrEnum):
-    """Whose earlier answers a model sees."""
-
-    own = "own"
-    gold = "gold"
-    none = "none"
 
 
 _Model = Annotated[str, typer.Option(help="A preset's name or a folder that save_pretrained wrote.")]
@@ -32,8 +24,9 @@ def predict(
     out: Annotated[Path, typer.Option(help="Folder of the run; the same command goes on with it.")],
     model: _Model = "nano",
     history: Annotated[
-        Past, typer.Option(help="Whose earlier answers the model sees: its own, the true ones, or none.")
-    ] = Past.own,
+        Literal["own", "gold", "none"],
+        typer.Option(help="Whose earlier answers the model sees: its own, the true ones, or none."),
+    ] = "own",
     images: Annotated[Path | None, typer.Option(help="Folder of images, where it is not the one in the file.")] = None,
     blank: Annotated[bool, typer.Option("--blank", help="Show an image without content in place of every image.")] = (
         False
@@ -49,7 +42,7 @@ def predict(
             cases,
             out,
             model,
-            history=history.value,
+            history=history,
             images=images,
             blank=blank,
             setting=setting,
@@ -87,6 +80,7 @@ def score(
     print_figures(score_run(run, bertscore=scorer, replicates=replicates, seed=seed))
 
 
+app.command("baseline")(baseline)
 app.command("report")(report)
 
 

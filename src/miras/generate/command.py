@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from miras.llm.server import ServerOptions, asks_a_server
+
 if TYPE_CHECKING:
     from miras.generate.run import Progress, Telling
 
@@ -23,6 +25,7 @@ class Engine(StrEnum):
     ray = "ray"
 
 
+@asks_a_server
 def generate(
     teacher: Annotated[str, typer.Option(help="`annotation`, or the name of a model that sees.")],
     images: Annotated[Path, typer.Option(help="Folder of images; for `annotation` one with {split}.jsonl.gz.")],
@@ -36,27 +39,14 @@ def generate(
     per_category: Annotated[
         int | None, typer.Option(min=1, help="Images of each category, no two alike; the paper's is 280.")
     ] = None,
-    server: Annotated[str | None, typer.Option(help="Address of an OpenAI-compatible server, up to /v1.")] = None,
-    at_once: Annotated[int, typer.Option(min=1, help="Requests in flight.")] = 16,
-    requests_per_minute: Annotated[float | None, typer.Option(min=0.001)] = None,
-    tokens_per_minute: Annotated[float | None, typer.Option(min=1)] = None,
-    budget_tokens: Annotated[int | None, typer.Option(min=1, help="Tokens that the run may use.")] = None,
-    budget_money: Annotated[float | None, typer.Option(min=0, help="Money that the run may cost.")] = None,
-    prompt_price: Annotated[float, typer.Option(min=0, help="Price of a million prompt tokens.")] = 0.0,
-    reply_price: Annotated[float, typer.Option(min=0, help="Price of a million reply tokens.")] = 0.0,
-    temperature: Annotated[float | None, typer.Option(min=0, max=2)] = None,
-    reply_tokens: Annotated[int, typer.Option(min=64, help="Most tokens of one reply.")] = 2048,
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds until a request is given up.")] = 120.0,
     shard: Annotated[int, typer.Option(min=1, help="With --engine ray: images of one task.")] = 200,
+    *,
+    asked: ServerOptions,
 ) -> None:
     """Make multi-turn dialogues of the images in a folder (paper section 3.2)."""
-    from miras.errors import ConfigError, LlmError
+    from miras.errors import LlmError
     from miras.generate.job import ANNOTATION, Choice, Job
-    from miras.llm.client import Endpoint
-    from miras.llm.limits import Limits
 
-    if budget_money is not None and not (prompt_price or reply_price):
-        raise ConfigError("--budget-money needs --prompt-price and --reply-price, got neither; give them")
     job = Job(
         teacher=teacher,
         images=images,
@@ -66,18 +56,8 @@ def generate(
         split=split,
         captions=captions,
         choice=None if per_category is None else Choice(categories, per_category),
-        endpoint=None
-        if teacher == ANNOTATION
-        else Endpoint(teacher, server, temperature, reply_tokens, timeout=timeout),
-        limits=Limits(
-            at_once,
-            requests_per_minute,
-            tokens_per_minute,
-            budget_tokens,
-            budget_money,
-            prompt_price,
-            reply_price,
-        ),
+        endpoint=None if teacher == ANNOTATION else asked.endpoint(teacher),
+        limits=asked.limits(),
     )
     out.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(

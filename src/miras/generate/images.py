@@ -1,11 +1,9 @@
 """Which images dialogues are made of: what lies in a folder, and a seeded choice among it (paper section 3.1)."""
 
-import base64
-import io
 import json
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,17 +13,13 @@ from PIL import Image
 from miras.data.images import load_image
 from miras.errors import DataError, ImageError
 
-__all__ = ["SUFFIXES", "Picture", "captioned", "choose", "data_uri", "listed"]
+__all__ = ["SUFFIXES", "Picture", "captioned", "choose", "listed"]
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 """Endings of the files that count as images."""
 
 _ALIKE = 4
 """Two images are near-duplicates when at most so many of their 64 bits differ."""
-_LONGEST = 1024
-"""Longest side in pixels of what a teacher is shown."""
-_LARGEST = 512 * 1024
-"""Bytes of a JPEG that is small enough to be sent as it is."""
 
 
 @dataclass(frozen=True)
@@ -130,24 +124,3 @@ def _look(pixels: np.ndarray) -> np.uint64:
     """64 bits, one for each pair of neighbours on a 9 x 8 gray copy: whether the left one is brighter."""
     small = np.asarray(Image.fromarray(pixels).convert("L").resize((9, 8), Image.Resampling.BILINEAR)).astype(int)
     return np.packbits(small[:, :-1] > small[:, 1:]).view(np.uint64)[0]
-
-
-def data_uri(picture: Picture) -> str:
-    """The image as a data URI of at most 1024 pixels a side. Raises ImageError when it cannot be read."""
-    pixels = load_image(picture.path)
-    if _plain_jpeg(picture.path, pixels.shape):
-        content = picture.path.read_bytes()
-    else:
-        image = Image.fromarray(pixels)
-        image.thumbnail((_LONGEST, _LONGEST), Image.Resampling.BICUBIC)
-        file = io.BytesIO()
-        image.save(file, format="JPEG", quality=90)
-        content = file.getvalue()
-    return f"data:image/jpeg;base64,{base64.b64encode(content).decode('ascii')}"
-
-
-def _plain_jpeg(path: Path, shape: Iterable[int]) -> bool:
-    """Whether the file can be sent as it is: a small upright JPEG without notes about who took it and where."""
-    with Image.open(path) as image:
-        plain = image.format == "JPEG" and image.mode == "RGB" and not image.getexif()
-    return plain and max(shape) <= _LONGEST and path.stat().st_size <= _LARGEST

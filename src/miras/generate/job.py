@@ -1,6 +1,5 @@
 """One run of `miras generate` as data: what is made of which images by whom, and how the teacher is come by."""
 
-import os
 import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -10,20 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from miras.data.photos import Photo, load_photos
-from miras.errors import ConfigError
 from miras.generate.images import Picture, captioned, choose, listed
-from miras.generate.prompts import fingerprint
+from miras.generate.prompts import PROMPTS
 from miras.generate.teachers import AnnotationTeacher, Teacher
 from miras.llm.client import Client, Endpoint
 from miras.llm.limits import Limits
+from miras.llm.server import open_client
 from miras.llm.store import Store
 
-__all__ = ["ANNOTATION", "KEYS", "Choice", "Job"]
+__all__ = ["ANNOTATION", "Choice", "Job"]
 
 ANNOTATION = "annotation"
 """Name of the teacher that needs no model."""
-KEYS = ("MIRAS_API_KEY", "OPENAI_API_KEY")
-"""Where the key of a server is looked for, in the environment; it is never written down."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ class Job:
     def settings(self) -> Mapping[str, Any]:
         """What must not change when a run is gone on with."""
         server = self.endpoint.base_url if self.endpoint else None
-        prompts = fingerprint() if self.endpoint else None
+        prompts = PROMPTS.fingerprint if self.endpoint else None
         return {"teacher": self.teacher, "server": server, "seed": self.seed, "prompts": prompts}
 
     def pictures(self) -> list[Picture]:
@@ -84,18 +81,9 @@ class Job:
         if self.endpoint is None:
             yield AnnotationTeacher(_photos(self.images, self.split), self.seed), None
             return
-        from openai import AsyncOpenAI
-
         from miras.generate.steps import ModelTeacher
 
-        key = next((os.environ[name] for name in KEYS if os.environ.get(name)), None)
-        if key is None and self.endpoint.base_url is None:
-            raise ConfigError(
-                f"OpenAI's server needs a key, {' and '.join(KEYS)} are not set; set one, or name another --server"
-            )
-        # the client has its own patience: see Client
-        async with AsyncOpenAI(api_key=key or "none", base_url=self.endpoint.base_url, max_retries=0) as server:
-            client = Client(self.endpoint, store, self.limits, server=server)
+        async with open_client(self.endpoint, store, self.limits) as client:
             yield ModelTeacher(client, self.seed), client
 
 

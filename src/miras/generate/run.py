@@ -3,8 +3,6 @@
 Its folder holds `run.sqlite` (replies and finished images), `dialogues.json` (PRIST), `report.json` and `run.log`.
 """
 
-import asyncio
-import json
 import logging
 import time
 from collections import Counter
@@ -14,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from miras.data.prist import write
-from miras.errors import ConfigError, MirasError
 from miras.files import write_json
 from miras.generate.images import Picture
 from miras.generate.job import Job
 from miras.generate.teachers import Teacher
 from miras.llm.client import Client
 from miras.llm.store import Store
+from miras.llm.work import work_through
 
-__all__ = ["Progress", "Telling", "claim", "run", "teach_all", "write_out"]
+__all__ = ["Progress", "Telling", "run", "teach_all", "write_out"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -60,21 +58,6 @@ def _silent(progress: Progress) -> None:
     """Says nothing."""
 
 
-def claim(store: Store, settings: Mapping[str, Any]) -> None:
-    """Writes the settings of a run into its store, or compares them with those it began with.
-
-    Raises ConfigError when they differ: what a run holds would then come from two different ones.
-    """
-    said = json.dumps(settings, sort_keys=True, ensure_ascii=False)
-    began = store.note("settings")
-    if began is None:
-        store.write_down("settings", said)
-    elif began != said:
-        old = json.loads(began)
-        changed = [f"{name} {old.get(name)!r} → {new!r}" for name, new in settings.items() if old.get(name) != new]
-        raise ConfigError(f"the run in this folder was begun otherwise ({', '.join(changed)}); name another folder")
-
-
 async def run(job: Job, pictures: Sequence[Picture], folder: Path, tell: Telling = _silent) -> dict[str, Any]:
     """Makes the dialogues of all these images in a folder, going on where an earlier start ended; gives its report.
 
@@ -82,7 +65,7 @@ async def run(job: Job, pictures: Sequence[Picture], folder: Path, tell: Telling
     what the teacher raises when it fails.
     """
     with Store(folder / "run.sqlite") as store:
-        claim(store, job.settings)
+        store.claim(job.settings)
         spent: Mapping[str, Any] = {}
         try:
             async with job.open_teacher(store) as (teacher, client):
@@ -110,33 +93,20 @@ async def teach_all(
     is cancelled.
     """
     finished = store.finished()
-    waiting = iter([picture for picture in pictures if picture.name not in finished])
+    waiting = [picture for picture in pictures if picture.name not in finished]
     progress = Progress(len(pictures), sum(picture.name in finished for picture in pictures))
-    failures: list[MirasError] = []
 
-    async def work() -> None:
-        for picture in waiting:
-            if failures:
-                return
-            try:
-                taught = await teacher.teach(picture)
-            except MirasError as error:
-                failures.append(error)
-                return
-            store.finish(picture.name, taught.plain())
-            progress.done += 1
-            progress.dialogues += len(taught.dialogues)
-            progress.cost = client.budget.cost if client else None
-            for one in taught.rejected:
-                _LOG.info("%s: rejected %s at %s: %s", picture.name, one.target, one.step, one.reason)
-            tell(progress)
-            await asyncio.sleep(0)  # a teacher that never waits must not keep Ctrl-C from coming through
+    async def teach(picture: Picture) -> None:
+        taught = await teacher.teach(picture)
+        store.finish(picture.name, taught.plain())
+        progress.done += 1
+        progress.dialogues += len(taught.dialogues)
+        progress.cost = client.budget.cost if client else None
+        for one in taught.rejected:
+            _LOG.info("%s: rejected %s at %s: %s", picture.name, one.target, one.step, one.reason)
+        tell(progress)
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(2 * at_once):
-            group.create_task(work())
-    if failures:
-        raise failures[0]
+    await work_through(waiting, teach, at_once=2 * at_once)
     return progress
 
 

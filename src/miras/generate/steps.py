@@ -17,10 +17,11 @@ from miras.data.phrasing import say
 from miras.data.reasoning import talk
 from miras.errors import ImageError, ReplyRejected
 from miras.generate.forms import Element, Elements, Path, Question, Rounds, Score, Tree, Verdict
-from miras.generate.images import Picture, data_uri
-from miras.generate.prompts import messages
+from miras.generate.images import Picture
+from miras.generate.prompts import PROMPTS
 from miras.generate.teachers import MOST_TARGETS, Rejected, Taught, broken_rule
 from miras.llm.client import Client
+from miras.llm.pictures import sent
 from miras.types import Dialogue, Target
 
 __all__ = ["ModelTeacher"]
@@ -96,9 +97,9 @@ class ModelTeacher:
 
     async def _elements(self, picture: Picture) -> _Told:
         """Step 1: what is visible."""
-        image = await asyncio.to_thread(data_uri, picture)
+        image = (await asyncio.to_thread(sent, picture.path)).uri
         captions = "".join(f"People described it so: {caption}\n" for caption in picture.captions)
-        asked = messages("elements", {"captions": captions}, image)
+        asked = PROMPTS.messages("elements", {"captions": captions}, image)
         found = await self.client.ask(asked, Elements, Elements.check)
         return _Told(picture, image, tuple(found.elements))
 
@@ -107,9 +108,9 @@ class ModelTeacher:
         slots = {"elements": told.listed, "target": target.name}
         earlier = ""
         for _ in range(_ROUNDS):
-            asked = messages("question", {**slots, "earlier": earlier}, told.image)
+            asked = PROMPTS.messages("question", {**slots, "earlier": earlier}, told.image)
             question = (await self.client.ask(asked, Question, lambda one: one.check(target.name))).question
-            points = await self.client.ask(messages("score", {**slots, "question": question}), Score)
+            points = await self.client.ask(PROMPTS.messages("score", {**slots, "question": question}), Score)
             if points.score >= _ENOUGH:
                 return question
             earlier += f"Not good enough, {points.score} of 3 points: {question} ({points.reason})\n"
@@ -118,7 +119,7 @@ class ModelTeacher:
     async def _tree(self, told: _Told, themes: Sequence[_Theme]) -> Tree:
         """Step 2-2: one path to each target."""
         lines = [f"Path {index}: {one.question} (target: {one.target.name})" for index, one in enumerate(themes, 1)]
-        asked = messages("tree", {"elements": told.listed, "questions": "\n".join(lines)}, told.image)
+        asked = PROMPTS.messages("tree", {"elements": told.listed, "questions": "\n".join(lines)}, told.image)
         return await self.client.ask(asked, Tree, lambda one: one.check(len(themes)))
 
     async def _dialogue(self, told: _Told, theme: _Theme, path: Sequence[Path]) -> Dialogue:
@@ -127,9 +128,11 @@ class ModelTeacher:
         steps = "\n".join(f"{one.reasoning_question} → {one.reasoning_answer}" for one in path)
         slots = {"elements": told.listed, "question": theme.question, "target": name, "path": steps}
         for _ in range(_ROUNDS):
-            asked = messages("dialogue", {**slots, "wrong": wrong}, told.image)
+            asked = PROMPTS.messages("dialogue", {**slots, "wrong": wrong}, told.image)
             talked = await self.client.ask(asked, Rounds, lambda one: one.check(name))
-            asked = messages("feedback", {**slots, "dialogue": talked.listed, "target": talked.focus}, told.image)
+            asked = PROMPTS.messages(
+                "feedback", {**slots, "dialogue": talked.listed, "target": talked.focus}, told.image
+            )
             verdict = await self.client.ask(asked, Verdict, partial(Verdict.check, rounds=len(talked.rounds)))
             if verdict.verdict == "accept":
                 return self._written(told.picture, theme, talked, verdict.drop)

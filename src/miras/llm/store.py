@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from miras.errors import DataError
+from miras.errors import ConfigError, DataError
 
 __all__ = ["Reply", "Store", "key_of"]
 
@@ -101,6 +101,20 @@ class Store:
     def write_down(self, name: str, content: str) -> None:
         """Writes a note, over an older one."""
         self._base.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, content))
+
+    def claim(self, settings: Mapping[str, Any]) -> None:
+        """Writes down the settings of the run, or compares them with those it began with.
+
+        Raises ConfigError when they differ: what the run holds would then come from two different ones.
+        """
+        said = json.dumps(settings, sort_keys=True, ensure_ascii=False)
+        began = self.note("settings")
+        if began is None:
+            self.write_down("settings", said)
+        elif began != said:
+            old = json.loads(began)
+            changed = [f"{name} {old.get(name)!r} → {new!r}" for name, new in settings.items() if old.get(name) != new]
+            raise ConfigError(f"the run in this folder was begun otherwise ({', '.join(changed)}); name another folder")
 
 
 def key_of(request: Any) -> str:

@@ -5,9 +5,13 @@ from typing import Annotated
 
 import typer
 
+from miras.evaluate.judge.command import judge, judge_pair
+
 __all__ = ["app", "photos"]
 
 app = typer.Typer(help="Ask a model, score what it answers, judge it and report it.", no_args_is_help=True)
+app.command("judge")(judge)
+app.command("judge-pair")(judge_pair)
 
 _Model = Annotated[str, typer.Option(help="A preset's name or a folder that save_pretrained wrote.")]
 

@@ -6,12 +6,14 @@ from typing import Annotated
 import typer
 
 from miras.evaluate.judge.command import judge, judge_pair
+from miras.evaluate.judge.human.command import app as human
 
 __all__ = ["app", "photos"]
 
 app = typer.Typer(help="Ask a model, score what it answers, judge it and report it.", no_args_is_help=True)
 app.command("judge")(judge)
 app.command("judge-pair")(judge_pair)
+app.add_typer(human, name="human")
 
 _Model = Annotated[str, typer.Option(help="A preset's name or a folder that save_pretrained wrote.")]
 

@@ -52,24 +52,34 @@ def spearman(
     first: Sequence[float | None], second: Sequence[float | None], groups: Sequence[str], seed: int = 0
 ) -> Figure:
     """Spearman's rank correlation, over the pairs of which both are known; None where one of the two never changes."""
-    from scipy.stats import rankdata
-
     known = [
         (one, other, group)
         for one, other, group in zip(first, second, groups, strict=True)
         if one is not None and other is not None
     ]
     pairs = np.array([(one, other) for one, other, _ in known], dtype=np.float64).reshape(-1, 2)
+    [value] = _rank_correlations(pairs, np.ones((1, len(pairs)), dtype=np.int64))
+    draws = _rank_correlations(pairs, _drawn([group for _, _, group in known], seed))
+    return _figure(
+        None if np.isnan(value) else float(value), draws[~np.isnan(draws)], len(first) - len(pairs), len(pairs)
+    )
 
-    def reckon(chosen: np.ndarray) -> float | None:
-        ranks = rankdata(chosen, axis=0)
-        if len(ranks) == 0 or (ranks.std(axis=0) == 0).any():
-            return None
-        return float(np.corrcoef(ranks, rowvar=False)[0, 1])
 
-    draws = [reckon(np.repeat(pairs, row, axis=0)) for row in _drawn([group for _, _, group in known], seed)]
-    usable = np.array([one for one in draws if one is not None], dtype=np.float64)
-    return _figure(reckon(pairs), usable, len(first) - len(pairs), len(pairs))
+def _rank_correlations(pairs: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """(n, 2) pairs, (draws, n) how often each is drawn → (draws,), NaN where one side is always the same."""
+    total = times.sum(axis=1, keepdims=True)
+    centred = []
+    for values in pairs.T:
+        _, place = np.unique(values, return_inverse=True)
+        counts = np.stack([np.bincount(place, row, minlength=1) for row in times]) if len(times) else times
+        ranks = (counts.cumsum(axis=1) - (counts - 1) / 2)[:, place]  # what is equal shares the middle of its ranks
+        with np.errstate(invalid="ignore"):
+            centred.append(ranks - (times * ranks).sum(axis=1, keepdims=True) / total)
+    first, second = centred
+    with np.errstate(invalid="ignore", divide="ignore"):
+        spread = (times * first**2).sum(axis=1) * (times * second**2).sum(axis=1)
+        found: np.ndarray = (times * first * second).sum(axis=1) / np.sqrt(spread)
+    return found
 
 
 def _drawn(groups: Sequence[str], seed: int) -> np.ndarray:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.evaluate.judge.conftest import MakeRun, Talks, command, hand_made, known, prist_talks, run_command
 from tests.evaluate.judge.judges import Judge, Request, talks
+from tests.evaluate.judge.planted import MakeRun, Talks, command, hand_made, known, prist_talks, run_command
 from tests.llm.loopback import Loopback, running
 
 from miras.evaluate.judge.pair import Compared

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from tests.evaluate.judge.conftest import (
+from tests.evaluate.judge.judges import BROKEN, Judge, Request, asked, broken, lenient, order, scores
+from tests.evaluate.judge.planted import (
     MakeRun,
     Talks,
     command,
@@ -20,7 +21,6 @@ from tests.evaluate.judge.conftest import (
     prist_talks,
     run_command,
 )
-from tests.evaluate.judge.judges import BROKEN, Judge, Request, asked, broken, lenient, order, scores
 from tests.llm.loopback import FAULTS, Loopback, running
 
 from miras.llm.store import Store

@@ -25,7 +25,7 @@ from miras.llm.store import Store
 
 __all__ = ["Compared", "PairWork", "compare_runs", "open_pair", "pair_figures"]
 
-Winner = Literal["first", "second", "tie"]
+_Winner = Literal["first", "second", "tie"]
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,11 @@ class Compared:
     """The verdict with the first run as B."""
 
     @property
-    def winner(self) -> Winner | None:
+    def winner(self) -> _Winner | None:
         """Who is preferred in both orders; None where a verdict is missing."""
         if self.forward is None or self.backward is None:
             return None
-        named: dict[tuple[Place, Place], Winner] = {("A", "B"): "first", ("B", "A"): "second"}
+        named: dict[tuple[Place, Place], _Winner] = {("A", "B"): "first", ("B", "A"): "second"}
         return named.get((self.forward, self.backward), "tie")
 
     @property

@@ -6,35 +6,12 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from tests.evaluate.judge.conftest import MakeRun, hand_made, run_command
+from tests.evaluate.judge.human.returned import filled, given, saved
+from tests.evaluate.judge.planted import MakeRun, hand_made, run_command
 
 from miras.evaluate.cases import read_cases
 from miras.evaluate.judge.human.export import export
 from miras.evaluate.predictions import read_predictions
-
-
-def _given(folder: Path, expert: int = 1) -> dict[str, Any]:
-    """The data in an expert's page."""
-    text = (folder / "send" / f"expert-{expert}.html").read_text(encoding="utf-8")
-    data = text.split('<script type="application/json" id="data">')[1].split("</script>")[0]
-    found: dict[str, Any] = json.loads(data)
-    return found
-
-
-def filled(folder: Path, expert: int = 1, said: str = "Round {round} of {id}") -> list[dict[str, Any]]:
-    """The lines that a page saves once an expert has answered everything."""
-    given = _given(folder, expert)
-    answers = [
-        {"id": one["id"], "answers": [said.format(round=n, id=one["id"]) for n in range(len(one["questions"]))]}
-        for one in given["talks"]
-    ]
-    return [given["head"], *answers]
-
-
-def saved(path: Path, lines: list[Any]) -> Path:
-    """A file of answers; a text is written as it is."""
-    path.write_text("".join(f"{one if isinstance(one, str) else json.dumps(one)}\n" for one in lines))
-    return path
 
 
 @pytest.fixture
@@ -48,7 +25,7 @@ def folder(make_run: MakeRun, tmp_path: Path) -> Path:
 
 
 def test_all_get_the_same_drawn_conversations_and_no_answers(folder: Path, make_run: MakeRun, tmp_path: Path) -> None:
-    first, second = _given(folder, 1), _given(folder, 2)
+    first, second = given(folder, 1), given(folder, 2)
     assert first["talks"] == second["talks"] and first["head"]["expert"] == "expert 1"
     drawn = read_cases(folder / "cases.jsonl")
     assert [one["id"] for one in first["talks"]] == [case.id for case in drawn] and len(drawn) == 4
@@ -70,7 +47,7 @@ def test_images_stand_in_the_page_and_words_cannot_break_it(make_run: MakeRun, t
     talks = {"x": [("Is </script><b> there?", "No."), ("Mark it.", "[SEG]")]}
     run = make_run("true", talks, images=tmp_path, image="a.png")
     export(run / "cases.jsonl", tmp_path / "people", count=1, experts=1)
-    [talk] = _given(tmp_path / "people")["talks"]
+    [talk] = given(tmp_path / "people")["talks"]
     assert talk["questions"][0] == "Is </script><b> there?" and talk["image"].startswith("data:image/jpeg;base64,")
     text = (tmp_path / "people" / "send" / "expert-1.html").read_text(encoding="utf-8")
     assert "http://" not in text and "https://" not in text  # nothing is fetched

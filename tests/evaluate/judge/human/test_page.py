@@ -8,8 +8,8 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from tests.evaluate.judge.conftest import MakeRun, hand_made
-from tests.evaluate.judge.human.test_answers import saved
+from tests.evaluate.judge.human.returned import saved
+from tests.evaluate.judge.planted import MakeRun, hand_made
 
 from miras.evaluate.cases import read_cases
 from miras.evaluate.judge.human.answers import read_answers

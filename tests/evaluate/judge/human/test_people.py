@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import cohen_kappa_score
-from tests.evaluate.judge.conftest import run_command
+from tests.evaluate.judge.planted import run_command
 
 from miras.errors import DataError
 from miras.evaluate.judge.figures import band

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.evaluate.judge.conftest import MakeRun, hand_made, judged, known, run_command
-from tests.evaluate.judge.human.test_answers import filled, saved
+from tests.evaluate.judge.human.returned import filled, saved
 from tests.evaluate.judge.judges import Judge
+from tests.evaluate.judge.planted import MakeRun, hand_made, judged, known, run_command
 from tests.llm.loopback import Loopback, running
 
 from miras.errors import ConfigError, DataError

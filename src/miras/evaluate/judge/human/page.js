@@ -84,6 +84,8 @@ at("save").addEventListener("click", () => {
   at("told").textContent = `saved as ${link.download}, where your browser keeps downloads`;
 });
 
+at("open").addEventListener("click", () => at("load").click());
+
 at("load").addEventListener("change", async (event) => {
   try {
     take(await event.target.files[0].text());

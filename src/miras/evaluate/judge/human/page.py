@@ -29,7 +29,7 @@ _MAIN = """<style>
 header ul { margin: 0 0 24px; padding-left: 20px; color: var(--soft); }
 textarea { width: 100%; min-height: 90px; padding: 10px; font: inherit; color: inherit; background: var(--page);
   border: 1px solid var(--line); border-radius: 10px; }
-button, .load { display: inline-block; padding: 8px 16px; font: inherit; color: #ffffff; background: var(--you);
+button { padding: 8px 16px; font: inherit; color: #ffffff; background: var(--you);
   border: 0; border-radius: 10px; cursor: pointer; }
 button:disabled { opacity: 0.4; cursor: default; }
 .bar { display: flex; flex-wrap: wrap; gap: 12px; align-items: center; margin: 0 0 16px; }
@@ -39,7 +39,8 @@ button:disabled { opacity: 0.4; cursor: default; }
 <div class="bar">
 <strong id="progress"></strong>
 <button type="button" id="save">Save answers to a file</button>
-<label class="load">Load a saved file <input type="file" id="load" accept=".jsonl" hidden></label>
+<button type="button" id="open">Load a saved file</button>
+<input type="file" id="load" accept=".jsonl" aria-label="A saved file" hidden>
 <span id="told" class="time" role="status"></span>
 </div>
 <article id="talk">

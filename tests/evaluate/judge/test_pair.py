@@ -120,6 +120,19 @@ def test_what_both_answer_is_compared(make_run: MakeRun) -> None:
         assert "no case in common" in " ".join(said.split())
 
 
+def test_what_was_answered_is_not_asked_again(make_run: MakeRun) -> None:
+    told = hand_made(9)
+    good, bad = make_run("good", told), make_run("bad", told, _worse(told, 9))
+    out = good.parent / "good bad.json"
+    with running(Loopback(Judge(known(told)))) as server:
+        words = command(server, "judge-pair", good, bad, "--out", out, "--budget-tokens", "4500", "--at-once", "1")
+        assert "the same command goes on from here" in " ".join(run_command(*words, code=2).split())
+        assert not out.exists() and 0 < server.answered.total() < 18
+        report = _compared(server, good, bad)
+        assert server.answered.total() == 18 and report["wins"]["first"] == 9
+        assert _compared(server, good, bad) == report and server.answered.total() == 18
+
+
 @pytest.mark.parametrize("kind", ["foreign", "emptied"])
 def test_real_conversations_win_against_spoilt_ones(make_run: MakeRun, shared_prist: Path, kind: str) -> None:
     told = prist_talks(shared_prist, 20)

@@ -1,5 +1,6 @@
 """`judge.json` read again: the scores of each conversation, by its id, and under what conditions they were given."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from typing import Any
 
 from miras.errors import ConfigError, DataError
 from miras.evaluate.judge.scores import COLUMNS
-from miras.evaluate.runs import JUDGE
+from miras.evaluate.runs import JUDGE, PREDICTIONS
 
 __all__ = ["FORMAT", "VERSION", "Judged", "comparable", "read_judged"]
 
@@ -39,7 +40,11 @@ class Judged:
 
 
 def read_judged(run: Path) -> Judged:
-    """The scores in a run's folder. Raises DataError where it was not judged, or the file is no such report."""
+    """The scores in a run's folder.
+
+    Raises DataError where it was not judged, where the file is no such report, or where it is about other answers than
+    those that lie beside it.
+    """
     path = run / JUDGE
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -54,6 +59,9 @@ def read_judged(run: Path) -> Judged:
         raise DataError(f"{path} is no report of a judge ({error!r}); judge the run again") from error
     if said != {"format": FORMAT, "version": VERSION}:
         raise DataError(f"{path} should be {FORMAT} of version {VERSION}, got {said}; judge the run again")
+    answers = run / PREDICTIONS
+    if answers.is_file() and content.get("predictions_sha256") != hashlib.sha256(answers.read_bytes()).hexdigest():
+        raise DataError(f"{path} is about other answers than {answers}; judge the run again")
     return Judged(path, content, scores, groups)
 
 

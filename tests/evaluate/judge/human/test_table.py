@@ -135,4 +135,8 @@ def test_from_cases_to_the_table(make_run: MakeRun, tmp_path: Path) -> None:
     first, second = table["models"]
     assert (first["wins"], first["win_rate"]["value"], second["losses"]) == (6, 1.0, 6)
     assert [row["overall"]["value"] > 0 for row in table["experts"]] == [True, False]
+    with (true / "predictions.jsonl").open("a") as answers:
+        answers.write("\n")
+    stale = " ".join(run_command("evaluate", "human", "table", *experts, "--model", true, code=2).split())
+    assert "is about other answers than" in stale and "judge the run again" in stale
     assert "| true | 5.00 | 5.00 | 5.00 | 5.00 | 5.00 (5.00 to 5.00) | 100.0 (100.0 to 100.0) | 6 | 0 | 0 | 0 |" in said

@@ -7,6 +7,8 @@ import typer
 
 from miras.evaluate.baselines.command import baseline
 from miras.evaluate.benchmarks.command import cases as write_cases
+from miras.evaluate.judge.command import judge, judge_pair
+from miras.evaluate.judge.human.command import app as human
 from miras.evaluate.report.command import report
 
 __all__ = ["app", "photos", "predict", "score"]
@@ -81,6 +83,9 @@ def score(
 
 
 app.command("baseline")(baseline)
+app.command("judge")(judge)
+app.command("judge-pair")(judge_pair)
+app.add_typer(human, name="human")
 app.command("report")(report)
 
 

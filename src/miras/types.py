@@ -41,6 +41,8 @@ class Target:
     mask: Rle | None = None
     color: str | None = None
     """Its main colour, where one is annotated."""
+    ignore: Rle | None = None
+    """Pixels that count neither as right nor as wrong, where there are any."""
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,15 @@ def test_overlap_is_that_of_the_drawn_masks(tmp_path: Path) -> None:
     assert met["giou"] == pytest.approx((2 + iou) / 3)
 
 
+def test_ignored_pixels_count_for_nobody(tmp_path: Path) -> None:
+    cases, lines = case_lines(), answer_lines()
+    cases[1]["turns"][1]["targets"][0]["ignore"] = drawn("....", "....", "####", "####")
+    lines[2]["turns"][1]["masks"][0]["mask"] = drawn("###.", "##..", "####", "....")
+    scored(tmp_path, lines, cases)
+    first = read_targets(tmp_path / "run" / "targets.jsonl")[0]
+    assert first.pixels == (4, 1, 0, 11), "of the upper half four are right and one is too much"
+
+
 def test_unknown_masks_are_left_out(tmp_path: Path) -> None:
     cases = case_lines()
     cases[1]["turns"][1]["targets"][0]["mask"] = None

@@ -45,7 +45,7 @@ def run_ablation(
         if place % share.of == share.rank:
             train_entry(plan, entry, more, console)
             _score(entry, cases)
-            write_table(plan, everything, out)
+            _write_table(plan, everything, out)
     if (results := _results(everything)) and share.rank == 0:
         console.print(shown(rows_of(results)))
 
@@ -72,7 +72,7 @@ def _results(everything: Sequence[Entry]) -> list[Result]:
     return found
 
 
-def write_table(plan: Plan, everything: Sequence[Entry], out: Path) -> None:
+def _write_table(plan: Plan, everything: Sequence[Entry], out: Path) -> None:
     """Writes the table of what is finished."""
     content = {
         "format": "miras-ablation",

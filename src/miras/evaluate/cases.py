@@ -9,7 +9,7 @@ The first line says what the file is, each other line is one conversation::
                 "targets": [{"phrase": "left wheel", "mask": {"size": [480, 640], "counts": "…"}}]}]}
 
 Every benchmark is brought into this form, every model answers it, and one scorer reads both. A mask of null is one that
-nobody knows; an image of null is one that cannot be had.
+nobody knows; an image of null is one that cannot be had. A target may hold, beside `mask`, the pixels to `ignore`.
 """
 
 import hashlib
@@ -64,7 +64,7 @@ class Case:
     def to_json(self) -> dict[str, Any]:
         """The case as one line holds it."""
         turns = [
-            {"question": question, "answer": answer, "targets": [{"phrase": t.phrase, "mask": t.mask} for t in targets]}
+            {"question": question, "answer": answer, "targets": [_target_line(target) for target in targets]}
             for question, answer, targets in zip(
                 self.dialogue.questions, self.dialogue.answers, self.targets, strict=True
             )
@@ -130,11 +130,8 @@ def _case(line: Line) -> Case:
     turns, targets = [], []
     for place, turn in enumerate(line.objects("turns")):
         turns += [Turn("user", turn.text("question")), Turn("assistant", turn.text("answer"))]
-        targets += [
-            Target(target.text("phrase", empty=True), target.mask("mask", optional=True))
-            for target in turn.objects("targets")
-        ]
-        if len({tuple(t.mask["size"]) for t in targets if t.mask}) > 1:
+        targets += [_target(target) for target in turn.objects("targets")]
+        if len({tuple(mask["size"]) for t in targets for mask in (t.mask, t.ignore) if mask}) > 1:
             raise line.error(f"the masks of turn {place} have another size than those before; all are of one image")
     labels = line.content.get("labels") or {}
     if not isinstance(labels, dict) or not all(isinstance(value, str) for value in labels.values()):
@@ -146,6 +143,16 @@ def _case(line: Line) -> Case:
         return Case(name, Dialogue(tuple(turns), tuple(targets), image=image, focus=focus), labels)
     except MirasError as error:
         raise line.error(str(error)) from error
+
+
+def _target(line: Line) -> Target:
+    mask, ignore = line.mask("mask", optional=True), line.mask("ignore", optional=True)
+    return Target(line.text("phrase", empty=True), mask, ignore=ignore)
+
+
+def _target_line(target: Target) -> dict[str, Any]:
+    line = {"phrase": target.phrase, "mask": target.mask}
+    return line if target.ignore is None else {**line, "ignore": target.ignore}
 
 
 def _json(content: Mapping[str, Any]) -> str:

@@ -10,11 +10,13 @@ Kept as `targets.jsonl`, one line per entry::
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from miras.data.masks import area, granularity
+import numpy as np
+
+from miras.data.masks import area, decode, encode, granularity
 from miras.errors import DataError
 from miras.evaluate.cases import Case
 from miras.evaluate.predictions import Answered, Mark
@@ -81,12 +83,24 @@ def meet(case: Case, answered: Answered) -> Iterator[Met]:
     """What the targets of a case met with, turn by turn, and then each turn's extra masks.
 
     Turns with a target whose mask nobody knows are left out, and so are turns without a target: what is marked there
-    is counted by `reply_figures`.
+    is counted by `reply_figures`. Pixels to ignore are taken out of all masks of their turn.
     """
     for turn, (targets, said) in enumerate(zip(case.targets, answered.turns, strict=True)):
         true = [target.mask for target in targets if target.mask is not None]
         if true and len(true) == len(targets):
-            yield from _in_turn(case, turn, targets, true, said.masks)
+            seen = _Seen([target.ignore for target in targets if target.ignore is not None])
+            marks = [replace(mark, mask=seen.of(mark.mask)) for mark in said.masks]
+            yield from _in_turn(case, turn, targets, [seen.of(mask) for mask in true], marks)
+
+
+class _Seen:
+    """What is left of a mask without the pixels that any target of its turn says to ignore."""
+
+    def __init__(self, ignored: Sequence[Rle]) -> None:
+        self._ignored = np.logical_or.reduce([decode(mask) for mask in ignored]) if ignored else None
+
+    def of(self, mask: Rle) -> Rle:
+        return mask if self._ignored is None else encode(decode(mask) & ~self._ignored)
 
 
 def _in_turn(

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from miras import tokens
@@ -11,24 +10,9 @@ from miras.data.reason_seg import Reasoned, load_reason_seg
 from miras.evaluate.benchmarks.prompts import fill, sentence_prompt, template
 from miras.evaluate.benchmarks.wanted import Drawn, Wanted
 from miras.evaluate.cases import Case
-from miras.types import Dialogue, Rle, Target, Turn
+from miras.types import Dialogue, Target, Turn
 
-__all__ = ["IgnoringCase", "reason_seg_cases"]
-
-
-@dataclass(frozen=True)
-class IgnoringCase(Case):
-    """A case with pixels that are neither right nor wrong; each of its targets carries them as `ignore`."""
-
-    ignore: Rle | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """The case as one line holds it."""
-        line = super().to_json()
-        if self.ignore is not None:
-            for turn in line["turns"]:
-                turn["targets"] = [{**target, "ignore": self.ignore} for target in turn["targets"]]
-        return line
+__all__ = ["reason_seg_cases"]
 
 
 def reason_seg_cases(name: str, wanted: Wanted) -> Drawn:
@@ -56,7 +40,7 @@ def _cases(first: Reasoned, others: Iterator[Reasoned], words: dict[bool, str], 
         counts.update(images=1, further_texts=len(one.texts) - 1, ignored_regions=ignored is not None)
         counts.update(empty_masks=not one.target.any())
         turns = (Turn("user", fill(words[one.is_sentence], asked)), Turn("assistant", f"It is {tokens.SEG}."))
-        target = Target("" if one.is_sentence else asked, encode(one.target))
+        target = Target("" if one.is_sentence else asked, encode(one.target), ignore=ignored)
         dialogue = Dialogue(turns, (target,), image=one.image.name, focus=asked, kind="reason_seg")
         query = "long" if one.is_sentence else "short"
-        yield IgnoringCase(one.name, dialogue, {"query": query}, ignored)
+        yield Case(one.name, dialogue, {"query": query})

@@ -24,7 +24,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pages": _WORDS | {"data"},
     "waits": set(),
     "wheels": {"errors"},
-    "llm": {"errors", "config", "files", "waits", "data.images"},  # data.images is the one way in for an image
+    "llm": {
+        "errors",
+        "config",
+        "files",
+        "settings",
+        "waits",
+        "data.images",
+    },  # data.images is the one way in for an image
     "model": _WORDS | {"data", "wheels"},
     # data.masks holds the one rule of what is fine, medium and coarse
     "metrics": {"errors", "files", "types", "wheels", "data.masks"},

@@ -3,7 +3,7 @@
 A key that is unknown, missing or of another type is refused by the name under which it was written.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, fields
 from importlib.resources.abc import Traversable
@@ -14,7 +14,7 @@ import yaml
 
 from miras.errors import ConfigError
 
-__all__ = ["change", "read_settings", "typed"]
+__all__ = ["change", "differences", "read_settings", "typed"]
 
 _Kind = TypeVar("_Kind")
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
@@ -49,6 +49,13 @@ def change(data: dict[str, Any], key: str, value: Any) -> None:
         data.pop(last, None)
     else:
         data[last] = value
+
+
+def differences(began: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What is otherwise than when a run was begun, as `name old → new` with commas between; empty where nothing is."""
+    return ", ".join(
+        f"{name} {began.get(name)!r} → {value!r}" for name, value in now.items() if began.get(name) != value
+    )
 
 
 def typed(kind: type[_Kind], data: dict[str, Any]) -> _Kind:

@@ -21,7 +21,7 @@ from torch import Tensor
 from miras import tokens
 from miras.errors import BatchError, DialogueError
 
-__all__ = ["Batch", "Dialogue", "ModelOutput", "Rle", "Sample", "Target", "Turn"]
+__all__ = ["Batch", "Dialogue", "Mark", "ModelOutput", "Prediction", "Rle", "Said", "Sample", "Target", "Turn"]
 
 
 class Rle(TypedDict):
@@ -192,3 +192,46 @@ class ModelOutput:
     """(I, G, D) image tokens of the whole grid; None where none were made."""
     naming: Tensor | None = None
     """() how far image tokens are from the words for what they show; see `miras.model.naming`."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One mask of a reply."""
+
+    mask: Rle
+    phrase: str = ""
+    score: float | None = None
+    """The model's confidence, 0..1; None where it gives none."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The mark as a line holds it."""
+        return {"phrase": self.phrase, "score": self.score, "mask": self.mask}
+
+
+@dataclass(frozen=True)
+class Said:
+    """The reply to one question."""
+
+    text: str
+    """As the model wrote it; may be empty where it refused."""
+    masks: tuple[Mark, ...] = ()
+    """In reading order."""
+    seconds: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The reply as a line holds it."""
+        return {"text": self.text, "masks": [mark.to_json() for mark in self.masks], "seconds": self.seconds}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model answered to one dialogue."""
+
+    id: str
+    """Of the case that was asked."""
+    turns: tuple[Said, ...]
+    """The reply to each question."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The prediction as a line of `predictions.jsonl` holds it."""
+        return {"id": self.id, "turns": [said.to_json() for said in self.turns]}

@@ -10,8 +10,7 @@ import pytest
 from miras.data.masks import decode
 from miras.errors import ContextFull, ImageError
 from miras.evaluate.predict import Task, predict
-from miras.evaluate.predictions import Said
-from miras.types import Dialogue, Turn
+from miras.types import Dialogue, Said, Turn
 
 LEFT = np.array([[1, 0], [1, 0]], dtype=bool)
 

@@ -2,9 +2,8 @@
 
 from tests.evaluate.written import LEFT
 
-from miras.evaluate.predictions import Mark, Said
 from miras.evaluate.replies import reply_figures
-from miras.types import Dialogue, Target, Turn
+from miras.types import Dialogue, Mark, Said, Target, Turn
 
 TALK = Dialogue(
     (

@@ -18,8 +18,9 @@ from tests.evaluate.written import case_lines, write_lines
 from miras.errors import ConfigError, DataError
 from miras.evaluate.cases import read_cases
 from miras.evaluate.parts import Parts, Share, adopt_cases
-from miras.evaluate.predictions import Answered, Said, read_predictions
+from miras.evaluate.predictions import read_predictions
 from miras.evaluate.run import answer, run_predict, show_images
+from miras.types import Prediction, Said
 
 ABOUT = {"model": "fake", "history": "own"}
 
@@ -38,7 +39,7 @@ def many(tmp_path: Path) -> Path:
     return write_lines(tmp_path / "cases.jsonl", lines)
 
 
-def _read(run: Path) -> list[Answered]:
+def _read(run: Path) -> list[Prediction]:
     return list(read_predictions(run / "predictions.jsonl", read_cases(run / "cases.jsonl")))
 
 
@@ -94,7 +95,7 @@ def test_a_line_that_was_cut_off_counts_for_nothing(many: Path, tmp_path: Path, 
     run = tmp_path / "run"
     cases = adopt_cases(many, run)
     with Parts(run).writing(Share(), ABOUT) as keep:
-        keep(Answered("case 0", (Said("kept"),)))
+        keep(Prediction("case 0", (Said("kept"),)))
     part = run / "parts" / "0.jsonl"
     part.write_bytes(part.read_bytes() + b'{"id": "case 1", "turns": [{"te')
     assert next(case.id for case in Parts(run).left(cases, Share())) == "case 1"

@@ -13,7 +13,6 @@ nobody knows; an image of null is one that cannot be had. A target may hold, bes
 """
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +20,7 @@ from typing import Any
 
 from miras import tokens
 from miras.errors import DataError, MirasError
-from miras.evaluate.lines import Line, read_lines, shown
+from miras.evaluate.lines import Line, as_line, read_lines, shown
 from miras.files import write_beside
 from miras.types import Dialogue, Target, Turn
 
@@ -101,12 +100,12 @@ def write_cases(path: Path, about: Mapping[str, Any], cases: Iterable[Case]) -> 
     """Writes a file of cases in one step and returns how many. Raises DataError for an id that comes twice."""
     seen: set[str] = set()
     with write_beside(path) as beside, beside.open("w", encoding="utf-8") as lines:
-        lines.write(_json({"format": FORMAT, "version": _VERSION, **about}))
+        lines.write(as_line({"format": FORMAT, "version": _VERSION, **about}))
         for case in cases:
             if case.id in seen:
                 raise DataError(f"two cases are called {case.id!r}; give each an id of its own")
             seen.add(case.id)
-            lines.write(_json(case.to_json()))
+            lines.write(as_line(case.to_json()))
     return len(seen)
 
 
@@ -153,7 +152,3 @@ def _target(line: Line) -> Target:
 def _target_line(target: Target) -> dict[str, Any]:
     line = {"phrase": target.phrase, "mask": target.mask}
     return line if target.ignore is None else {**line, "ignore": target.ignore}
-
-
-def _json(content: Mapping[str, Any]) -> str:
-    return json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"

@@ -11,7 +11,7 @@ from miras.data.masks import area
 from miras.errors import DataError, MaskError
 from miras.types import Rle
 
-__all__ = ["Line", "read_lines", "shown"]
+__all__ = ["Line", "as_line", "read_lines", "shown"]
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,11 @@ def read_lines(path: Path, form: str, version: int) -> Iterator[Line]:
         raise DataError(f"{path} cannot be read as UTF-8 text ({error}) after line {number}; write it again") from error
     if not number:
         raise DataError(f"{path} is empty; its first line should say that it is {form}")
+
+
+def as_line(content: Mapping[str, Any]) -> str:
+    """An object as one line. Raises ValueError for NaN and infinities, which JSON does not know."""
+    return json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def shown(value: Any) -> str:

@@ -16,9 +16,12 @@ from filelock import FileLock, Timeout
 
 from miras.errors import ConfigError
 from miras.evaluate.cases import Case, Cases, read_cases
-from miras.evaluate.predictions import FORMAT, VERSION, Answered
+from miras.evaluate.lines import as_line
+from miras.evaluate.predictions import write_predictions
 from miras.evaluate.runs import CASES, PREDICTIONS
 from miras.files import write_beside, write_json
+from miras.settings import differences
+from miras.types import Prediction
 
 __all__ = ["Parts", "Share", "adopt_cases"]
 
@@ -60,7 +63,7 @@ class Parts:
         return [case for place, case in enumerate(cases) if place % share.of == share.rank and case.id not in done]
 
     @contextmanager
-    def writing(self, share: Share, about: Mapping[str, Any]) -> Iterator[Callable[[Answered], None]]:
+    def writing(self, share: Share, about: Mapping[str, Any]) -> Iterator[Callable[[Prediction], None]]:
         """What keeps an answer, for the one process that answers this share.
 
         Raises ConfigError while another process answers it, and when the run was begun by something else than `about`.
@@ -73,8 +76,8 @@ class Parts:
                 _drop_cut_line(path)
                 with path.open("a", encoding="utf-8") as lines:
 
-                    def keep(answered: Answered) -> None:
-                        lines.write(_line(answered.to_json()))
+                    def keep(prediction: Prediction) -> None:
+                        lines.write(as_line(prediction.to_json()))
                         lines.flush()
 
                     yield keep
@@ -86,9 +89,7 @@ class Parts:
         with FileLock(self.folder / "together.lock"):
             found = {line["id"]: line for line in self._lines()}
             if not (missing := sum(case.id not in found for case in cases)):
-                with write_beside(self.run / PREDICTIONS) as beside, beside.open("w", encoding="utf-8") as lines:
-                    lines.write(_line({"format": FORMAT, "version": VERSION, **about}))
-                    lines.writelines(_line(found[case.id]) for case in cases)
+                write_predictions(self.run / PREDICTIONS, about, (found[case.id] for case in cases))
         return missing
 
     def _claim(self, about: Mapping[str, Any]) -> None:
@@ -97,20 +98,14 @@ class Parts:
             if not path.is_file():
                 write_json(path, about)
             began = json.loads(path.read_text(encoding="utf-8"))
-        if changed := [
-            f"{name} {began.get(name)!r} → {new!r}" for name, new in about.items() if began.get(name) != new
-        ]:
-            raise ConfigError(f"{self.run} was begun otherwise ({', '.join(changed)}); name another folder")
+        if changed := differences(began, about):
+            raise ConfigError(f"{self.run} was begun otherwise ({changed}); name another folder")
 
     def _lines(self) -> Iterator[dict[str, Any]]:
         """Every whole line that any process has written."""
         for path in sorted(self.folder.glob("*.jsonl")):
             for line in path.read_bytes().split(b"\n")[:-1]:
                 yield json.loads(line)
-
-
-def _line(content: Mapping[str, Any]) -> str:
-    return json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _drop_cut_line(path: Path) -> None:

@@ -18,8 +18,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from miras.data.masks import encode
 from miras.errors import SessionError
-from miras.evaluate.predictions import History, Mark, Said
-from miras.types import Dialogue
+from miras.evaluate.predictions import History
+from miras.types import Dialogue, Mark, Said
 
 __all__ = ["AskMany", "Chat", "Task", "predict"]
 

@@ -12,17 +12,18 @@ Any model's answers can be written so; only `format`, `version`, `model`, `histo
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from miras.errors import DataError
 from miras.evaluate.cases import Case, Cases
-from miras.evaluate.lines import Line, read_lines, shown
-from miras.types import Rle
+from miras.evaluate.lines import Line, as_line, read_lines, shown
+from miras.files import write_beside
+from miras.types import Mark, Prediction, Said
 
-__all__ = ["FORMAT", "VERSION", "Answered", "History", "Mark", "Predictions", "Said", "read_predictions"]
+__all__ = ["FORMAT", "VERSION", "History", "Predictions", "read_predictions", "write_predictions"]
 
 FORMAT = "miras-predictions"
 """What the first line calls itself."""
@@ -34,53 +35,12 @@ History = Literal["own", "gold", "none"]
 
 
 @dataclass(frozen=True)
-class Mark:
-    """One mask of a reply."""
-
-    mask: Rle
-    phrase: str = ""
-    score: float | None = None
-    """The model's confidence, 0..1; None where it gives none."""
-
-    def to_json(self) -> dict[str, Any]:
-        """The mark as a line holds it."""
-        return {"phrase": self.phrase, "score": self.score, "mask": self.mask}
-
-
-@dataclass(frozen=True)
-class Said:
-    """The reply to one question."""
-
-    text: str
-    """As the model wrote it; may be empty where it refused."""
-    masks: tuple[Mark, ...] = ()
-    """In reading order."""
-    seconds: float | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """The reply as a line holds it."""
-        return {"text": self.text, "masks": [mark.to_json() for mark in self.masks], "seconds": self.seconds}
-
-
-@dataclass(frozen=True)
-class Answered:
-    """All replies to one case."""
-
-    id: str
-    turns: tuple[Said, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """The answers as one line holds them."""
-        return {"id": self.id, "turns": [said.to_json() for said in self.turns]}
-
-
-@dataclass(frozen=True)
-class Predictions(Sequence[Answered]):
+class Predictions(Sequence[Prediction]):
     """A model's answers, in the order of the cases."""
 
     about: Mapping[str, Any] = field(repr=False)
     """The first line without `format` and `version`: model, history, weights_sha256, command, versions, …"""
-    answered: tuple[Answered, ...]
+    answered: tuple[Prediction, ...]
     sha256: str = ""
     """Of the file they were read from."""
 
@@ -108,7 +68,7 @@ def read_predictions(path: Path, cases: Cases) -> Predictions:
     if asked_of is not None and cases.sha256 and asked_of != cases.sha256:
         raise first.error("these are the answers to another file of cases; score them with that one")
     waiting = {case.id: case for case in cases}
-    found: dict[str, Answered] = {}
+    found: dict[str, Prediction] = {}
     for line in lines:
         name = line.text("id")
         if name in found:
@@ -125,13 +85,20 @@ def read_predictions(path: Path, cases: Cases) -> Predictions:
     return Predictions(first.content, tuple(found[case.id] for case in cases), digest)
 
 
-def _answered(line: Line, case: Case) -> Answered:
+def write_predictions(path: Path, about: Mapping[str, Any], lines: Iterable[Mapping[str, Any]]) -> None:
+    """Writes a file in one step: what its first line says, then each prediction as `to_json` gives it."""
+    with write_beside(path) as beside, beside.open("w", encoding="utf-8") as kept:
+        kept.write(as_line({"format": FORMAT, "version": VERSION, **about}))
+        kept.writelines(map(as_line, lines))
+
+
+def _answered(line: Line, case: Case) -> Prediction:
     turns = line.objects("turns")
     if len(turns) != len(case.dialogue.questions):
         raise line.error(
             f"{len(case.dialogue.questions)} questions were asked, got {len(turns)} turns; write one for each question"
         )
-    return Answered(case.id, tuple(_said(turn, case.size) for turn in turns))
+    return Prediction(case.id, tuple(_said(turn, case.size) for turn in turns))
 
 
 def _said(turn: Line, size: tuple[int, int] | None) -> Said:

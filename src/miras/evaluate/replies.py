@@ -4,8 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from miras import tokens
-from miras.evaluate.predictions import Said
-from miras.types import Dialogue
+from miras.types import Dialogue, Said
 
 __all__ = ["reply_figures"]
 

@@ -13,9 +13,10 @@ from miras.errors import DataError
 from miras.evaluate.cases import Case, Cases
 from miras.evaluate.parts import Parts, Share, adopt_cases
 from miras.evaluate.predict import AskMany, Chat, Task, predict
-from miras.evaluate.predictions import Answered, History
+from miras.evaluate.predictions import History
 from miras.evaluate.record import told_command, versions, weights_hash
 from miras.evaluate.runs import PREDICTIONS
+from miras.types import Prediction
 
 __all__ = ["Show", "answer", "run_predict", "show_images"]
 
@@ -91,7 +92,7 @@ def answer(
         mine.sort(key=lambda case: (str(case.image), len(case.dialogue.questions)))
         tasks = [Task("cases", place, case.dialogue, *show(case)) for place, case in enumerate(mine)]
         for task, replies in predict(chat, tasks, ask_many=ask_many, history=history, batch_size=batch_size):
-            keep(Answered(mine[task.index].id, replies))
+            keep(Prediction(mine[task.index].id, replies))
     return parts.bring_together(cases, {**about, "command": told_command(), "versions": versions()})
 
 

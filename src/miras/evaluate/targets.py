@@ -19,12 +19,11 @@ import numpy as np
 from miras.data.masks import area, decode, encode, granularity
 from miras.errors import DataError
 from miras.evaluate.cases import Case
-from miras.evaluate.predictions import Answered, Mark
 from miras.files import write_beside
 from miras.metrics.boundary import boundary_counts
 from miras.metrics.masks import Counts
 from miras.metrics.matching import match
-from miras.types import Rle, Target
+from miras.types import Mark, Prediction, Rle, Target
 
 __all__ = ["UNASKED", "Met", "meet", "read_targets", "write_targets"]
 
@@ -79,7 +78,7 @@ class Met:
         }
 
 
-def meet(case: Case, answered: Answered) -> Iterator[Met]:
+def meet(case: Case, answered: Prediction) -> Iterator[Met]:
     """What the targets of a case met with, turn by turn, and then each turn's extra masks.
 
     Turns with a target whose mask nobody knows are left out, and so are turns without a target: what is marked there

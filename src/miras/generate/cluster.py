@@ -19,6 +19,7 @@ from miras.files import write_json
 from miras.generate.images import Picture
 from miras.generate.job import Job
 from miras.generate.run import Progress, Telling, run
+from miras.settings import differences
 
 __all__ = ["run_on_cluster"]
 
@@ -84,8 +85,8 @@ def _claim(job: Job, pictures: Sequence[Picture], size: int) -> None:
         write_json(place, plan)
         return
     began = json.loads(place.read_text(encoding="utf-8"))
-    if changed := [name for name, value in plan.items() if began.get(name) != value]:
-        raise ConfigError(f"the run in {job.out} was begun with other {', '.join(changed)}; name another folder")
+    if changed := differences(began, plan):
+        raise ConfigError(f"the run in {job.out} was begun otherwise ({changed}); name another folder")
 
 
 def _finished(job: Job, index: int) -> bool:

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from miras.errors import ConfigError, DataError
+from miras.settings import differences
 
 __all__ = ["Reply", "Store", "key_of"]
 
@@ -112,9 +113,8 @@ class Store:
         if began is None:
             self.write_down("settings", said)
         elif began != said:
-            old = json.loads(began)
-            changed = [f"{name} {old.get(name)!r} → {new!r}" for name, new in settings.items() if old.get(name) != new]
-            raise ConfigError(f"the run in this folder was begun otherwise ({', '.join(changed)}); name another folder")
+            changed = differences(json.loads(began), settings)
+            raise ConfigError(f"the run in this folder was begun otherwise ({changed}); name another folder")
 
 
 def key_of(request: Any) -> str:

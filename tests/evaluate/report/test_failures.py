@@ -7,11 +7,10 @@ from tests.evaluate.report.conftest import MakeRun
 from tests.evaluate.written import LEFT
 
 from miras.evaluate.cases import Case
-from miras.evaluate.predictions import Mark, Said
 from miras.evaluate.report.failures import KINDS, Replied, failure_table, failures
 from miras.evaluate.report.outcomes import Outcome
 from miras.evaluate.report.run import Run, read_folder
-from miras.types import Dialogue, Target, Turn
+from miras.types import Dialogue, Mark, Said, Target, Turn
 
 CASE = Case(
     "c",

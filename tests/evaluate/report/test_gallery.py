@@ -8,13 +8,12 @@ from tests.evaluate.written import LEFT, write_lines
 
 from miras.errors import DataError
 from miras.evaluate.cases import Case
-from miras.evaluate.predictions import Said
 from miras.evaluate.report.against import Paired, against
 from miras.evaluate.report.content import Cards, Cell, Figure, Grid, Picture
 from miras.evaluate.report.gallery import choose, gallery
 from miras.evaluate.report.outcomes import Outcome
 from miras.evaluate.report.run import Run, read_folder
-from miras.types import Dialogue, Target, Turn
+from miras.types import Dialogue, Said, Target, Turn
 
 
 def read(folder: Path) -> Run:

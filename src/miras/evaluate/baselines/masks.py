@@ -12,7 +12,7 @@ from miras.evaluate.baselines.ask import Held, asks_for_box
 from miras.evaluate.baselines.boxes import Box, Found, read_boxes
 from miras.evaluate.baselines.coordinates import Coordinates, Reading, Seen, decide, in_pixels
 from miras.evaluate.cases import Case
-from miras.evaluate.predictions import Answered, Mark, Said
+from miras.types import Mark, Prediction, Said
 
 __all__ = ["MASKS", "Marked", "Refine", "fill", "mark_all"]
 
@@ -27,7 +27,7 @@ Refine = Callable[[Case, str, np.ndarray], np.ndarray | None]
 class Marked:
     """The answers of a run, and how they were come by."""
 
-    answered: tuple[Answered, ...]
+    answered: tuple[Prediction, ...]
     """In the order of the cases."""
     reading: Reading
     counts: Mapping[str, int]
@@ -69,7 +69,7 @@ def mark_all(
             boxes = found.get((case.id, turn), Found("none")).boxes
             marks = _marks(case, held, boxes, reading, refine, counts)
             turns.append(Said(said.text, marks, said.seconds))
-        answered.append(Answered(case.id, tuple(turns)))
+        answered.append(Prediction(case.id, tuple(turns)))
     return Marked(tuple(answered), reading, dict(counts))
 
 

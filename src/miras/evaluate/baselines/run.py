@@ -5,11 +5,8 @@ predictions.
 """
 
 import asyncio
-import json
 import logging
-import shlex
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,7 +22,7 @@ from miras.evaluate.baselines.ask import PROMPTS, Held, hold
 from miras.evaluate.baselines.coordinates import Coordinates
 from miras.evaluate.baselines.masks import MASKS, Refine, mark_all
 from miras.evaluate.cases import Case, Cases, read_cases
-from miras.evaluate.predictions import FORMAT, VERSION, History
+from miras.evaluate.predictions import History, write_predictions
 from miras.evaluate.runs import CASES, PREDICTIONS
 from miras.files import write_beside
 from miras.llm.client import Endpoint
@@ -113,7 +110,7 @@ async def ask_all(job: Baseline, cases: Cases, store: Store, tell: Callable[[], 
 
 def write_out(job: Baseline, cases: Cases, store: Store) -> dict[str, Any]:
     """Writes all answers as predictions and gives their first line. Raises ConfigError when coordinates are unclear."""
-    from miras.evaluate.record import versions
+    from miras.evaluate.record import told_command, versions
 
     held = {kept["id"]: Held.from_json(kept) for kept in store.items()}
     talks = [(case, held[case.id]) for case in cases]
@@ -125,8 +122,6 @@ def write_out(job: Baseline, cases: Cases, store: Store) -> dict[str, Any]:
             marked = mark_all(talks, job.coordinates, refine)
     _, prompt_tokens, reply_tokens = store.spent()
     first = {
-        "format": FORMAT,
-        "version": VERSION,
         **job.settings(cases),
         **masks,
         "coordinates": marked.reading.to_json(),
@@ -134,12 +129,10 @@ def write_out(job: Baseline, cases: Cases, store: Store) -> dict[str, Any]:
         "replies": marked.counts,
         "tokens": {"prompts": prompt_tokens, "replies": reply_tokens},
         "cost": job.limits.cost(prompt_tokens, reply_tokens) or None,
-        "command": shlex.join(["miras", *sys.argv[1:]]),
+        "command": told_command(),
         "versions": versions(),
     }
-    with write_beside(job.out / PREDICTIONS) as beside, beside.open("w", encoding="utf-8") as lines:
-        for line in (first, *(one.to_json() for one in marked.answered)):
-            lines.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
+    write_predictions(job.out / PREDICTIONS, first, (one.to_json() for one in marked.answered))
     return first
 
 

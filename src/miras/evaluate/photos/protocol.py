@@ -18,12 +18,11 @@ from miras.evaluate.photos.controls import centre_box_giou, other_phrase
 from miras.evaluate.photos.plan import Plan, make_plan, make_tasks
 from miras.evaluate.photos.targets import PhotoCase
 from miras.evaluate.predict import AskMany, Chat, predict
-from miras.evaluate.predictions import Said
 from miras.evaluate.record import check_writable, versions, weights_hash
 from miras.evaluate.replies import reply_figures
 from miras.files import write_json
 from miras.metrics.masks import Strata, count_all
-from miras.types import Dialogue, Rle
+from miras.types import Dialogue, Rle, Said
 
 __all__ = ["evaluate_photos", "first_mask", "run_photos"]
 

@@ -10,13 +10,12 @@ from miras.data.images import load_image
 from miras.data.masks import decode
 from miras.errors import ImageError, MaskError
 from miras.evaluate.cases import Case
-from miras.evaluate.predictions import Said
 from miras.evaluate.report.content import UNKNOWN, Card, Picture
 from miras.evaluate.report.failures import Replied
 from miras.evaluate.report.outcomes import Outcome
 from miras.evaluate.report.overlay import COLORS, MEANINGS, as_jpeg, marked_photo, swatch
 from miras.evaluate.report.run import Run
-from miras.types import Rle
+from miras.types import Rle, Said
 
 __all__ = ["LARGE", "MOST_BYTES", "SMALL", "card", "dialogue_card", "legend", "photo"]
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from miras.evaluate.cases import Case
-from miras.evaluate.predictions import Answered, Said
 from miras.evaluate.report.content import Column, Figure, Grid, Row
 from miras.evaluate.report.outcomes import Outcome
 from miras.evaluate.report.run import Run
 from miras.evaluate.runs import PREDICTIONS, TARGETS
+from miras.types import Prediction, Said
 
 __all__ = ["KINDS", "Failure", "Kind", "Replied", "failure_table", "failures"]
 
@@ -149,5 +149,5 @@ def failure_table(run: Run, found: Sequence[Failure], prefix: str) -> Grid:
     return Grid(f"{prefix}-failures", "Failures by kind", columns, tuple(rows), (note,), "kind")
 
 
-def _turns(case: Case, answered: Answered) -> list[Replied]:
+def _turns(case: Case, answered: Prediction) -> list[Replied]:
     return [Replied(case, turn, answered.turns[: turn + 1]) for turn in range(len(answered.turns))]

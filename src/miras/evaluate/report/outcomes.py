@@ -9,8 +9,8 @@ from typing import Any
 from miras.errors import DataError
 from miras.evaluate.cases import Case, Cases
 from miras.evaluate.lines import Line, shown
-from miras.evaluate.predictions import Mark, Predictions, Said
-from miras.types import Rle
+from miras.evaluate.predictions import Predictions
+from miras.types import Mark, Rle, Said
 
 __all__ = ["Key", "Outcome", "read_outcomes"]
 

@@ -6,21 +6,19 @@ A file of answers is JSON lines, as the page saves it::
     {"id": "17", "answers": ["The mug on the left.", "It holds tea.", "The brown mug."]}
 """
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from miras.errors import ConfigError, DataError
-from miras.evaluate import predictions
 from miras.evaluate.cases import Case, Cases, read_cases
 from miras.evaluate.judge.human.page import FORMAT, VERSION
 from miras.evaluate.lines import Line, read_lines, shown
-from miras.evaluate.predictions import Answered, Said
+from miras.evaluate.predictions import write_predictions
 from miras.evaluate.runs import CASES, PREDICTIONS
 from miras.files import made_beside, safe_name
+from miras.types import Prediction, Said
 
 __all__ = ["Given", "import_answers", "read_answers"]
 
@@ -85,7 +83,9 @@ def import_answers(paths: Sequence[Path], folder: Path, out: Path) -> list[Path]
     for run, one in runs.items():
         with made_beside(run, replacing=[CASES, PREDICTIONS]) as beside:
             shutil.copyfile(folder / CASES, beside / CASES)
-            (beside / PREDICTIONS).write_text(_predictions(one, cases), encoding="utf-8")
+            about = {"model": one.expert, "history": "own", "cases_sha256": cases.sha256}
+            said = (Prediction(case.id, tuple(map(Said, one.answers[case.id]))) for case in cases)
+            write_predictions(beside / PREDICTIONS, about, (prediction.to_json() for prediction in said))
     return list(runs)
 
 
@@ -98,12 +98,3 @@ def _texts(line: Line, case: Case) -> tuple[str, ...]:
     if empty := [number for number, text in enumerate(texts, 1) if not text.strip()]:
         raise line.error(f"the answer to question {empty[0]} of {case.id!r} is empty; fill it in")
     return tuple(texts)
-
-
-def _predictions(given: Given, cases: Cases) -> str:
-    head: dict[str, Any] = {"format": predictions.FORMAT, "version": predictions.VERSION, "model": given.expert}
-    head |= {"history": "own", "cases_sha256": cases.sha256}
-    answered = [Answered(case.id, tuple(Said(text) for text in given.answers[case.id])) for case in cases]
-    return "".join(
-        json.dumps(one, ensure_ascii=False) + "\n" for one in [head, *(answer.to_json() for answer in answered)]
-    )

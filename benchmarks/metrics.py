@@ -14,7 +14,6 @@ Boundary IoU is timed apart, over pycocotools' decoding and scipy's erosion. The
 import argparse
 import gzip
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -103,7 +102,7 @@ def pairs_of(photos: Path, count: int, side: int) -> list[Pair]:
 
 def score(pairs: Sequence[Pair] | Iterator[Pair]) -> dict[str, Any]:
     """Every figure of the pairs, from run lengths."""
-    return MaskSums.of_all(count_all(pairs)).compute()
+    return MaskSums.of_pairs(pairs).compute()
 
 
 def with_pycocotools(pairs: Sequence[Pair]) -> list[float]:
@@ -114,15 +113,19 @@ def with_pycocotools(pairs: Sequence[Pair]) -> list[float]:
 def with_torchmetrics(pairs: Sequence[Pair]) -> dict[str, Any]:
     """The same figures as `score`, under the same names, by torchmetrics from decoded masks."""
     import torch
-    from torchmetrics import MetricCollection
+    from torchmetrics import Metric, MetricCollection
     from torchmetrics import classification as whole
     from torchmetrics.functional import classification as single
 
-    names = {"ciou": whole.BinaryJaccardIndex, "precision_micro": whole.BinaryPrecision}
+    names: dict[str, type[Metric]] = {"ciou": whole.BinaryJaccardIndex, "precision_micro": whole.BinaryPrecision}
     names |= {"recall_micro": whole.BinaryRecall, "f1_micro": whole.BinaryF1Score}
     micro = MetricCollection({name: metric(validate_args=False) for name, metric in names.items()})
-    peers = {"giou": single.binary_jaccard_index, "precision_macro": single.binary_precision}
-    peers |= {"recall_macro": single.binary_recall, "f1_macro": single.binary_f1_score}
+    peers: dict[str, Callable[..., torch.Tensor]] = {
+        "giou": single.binary_jaccard_index,
+        "precision_macro": single.binary_precision,
+        "recall_macro": single.binary_recall,
+        "f1_macro": single.binary_f1_score,
+    }
     each: dict[str, list[float]] = {name: [] for name in peers}
     for one, two in pairs:
         target = torch.from_numpy(coco.decode(two))
@@ -173,7 +176,9 @@ def _added_memory(path: Path) -> float:
     start = psutil.Process().memory_info().rss
     with path.open(encoding="utf-8") as lines:
         score(tuple(json.loads(line)) for line in lines)  # type: ignore[arg-type]
-    return max(0.0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - start) / 1e6
+    status = Path("/proc/self/status").read_text(encoding="ascii")  # what getrusage says is handed on by the parent
+    peak = next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+    return (peak - start) / 1e6
 
 
 def _memory_of_a_fresh_process(pairs: Sequence[Pair]) -> float:

@@ -1,6 +1,8 @@
 """Masks in original pixels: COCO run lengths in and out, and the project's one size rule."""
 
 from collections.abc import Sequence
+from functools import cache
+from itertools import chain
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -64,13 +66,14 @@ def read_runs(rles: Sequence[Rle]) -> Runs:
         none = np.zeros((0, 2), dtype=np.int64)
         return Runs(none, none[:, 0], none[:, 0], none)
     try:
-        sizes = np.array([rle["size"] for rle in rles])
-        texts = [rle["counts"] for rle in rles]
+        given, texts = [rle["size"] for rle in rles], [rle["counts"] for rle in rles]
+        sides = list(chain.from_iterable(given))
         letters = np.frombuffer("".join(texts).encode("ascii"), np.uint8) - 48
-        understood = sizes.shape == (len(rles), 2) and sizes.dtype.kind == "i"
+        understood = set(map(len, given)) == {2} and set(map(type, sides)) == {int} and max(sides) < 2**31
     except (KeyError, TypeError, ValueError, AttributeError):
         understood = False
-    runs = _runs(letters, np.cumsum([len(text) for text in texts]), sizes) if understood else None
+    sizes = np.array(sides if understood else [], dtype=np.int64).reshape(-1, 2)
+    runs = _runs(letters, np.cumsum(list(map(len, texts))), sizes) if understood else None
     if runs is not None:
         return runs
     if len(rles) > 1:
@@ -85,7 +88,7 @@ def read_runs(rles: Sequence[Rle]) -> Runs:
 def _runs(letters: np.ndarray, stops: np.ndarray, sizes: np.ndarray) -> Runs | None:
     """(L,) uint8 letters of K masks, (K,) where each ends and its size → their runs; None where some are wrong."""
     wrong = not letters.size or letters.max() > 63 or (letters[stops - 1] & 32).any()
-    if wrong or sizes.min() < 0 or sizes.max() >= 2**31 or (read := _numbers(letters)) is None:
+    if wrong or sizes.min() < 0 or (read := _numbers(letters)) is None:
         return None
     numbers, ends = read
     until = ends.searchsorted(stops)
@@ -102,50 +105,56 @@ def _runs(letters: np.ndarray, stops: np.ndarray, sizes: np.ndarray) -> Runs | N
     flat = lengths.reshape(-1)
     for begin, end, place in zip(since.tolist(), until.tolist(), (2 * first).tolist(), strict=True):
         flat[place : place + end - begin] = numbers[begin:end]
-    bounds = _summed(lengths, first, rows, odd)
+    lengths = _summed(lengths, first, rows, odd)
     # seen without a sign, a negative length is a huge one
-    unsigned = f"u{bounds.itemsize}"
-    if bounds.view(unsigned).max() > pixels.max():
+    unsigned = f"u{lengths.itemsize}"
+    if lengths.view(unsigned).max() > pixels.max():
         return None
-    inside = bounds[:, 1].copy()
-    (bounds[:, 0] + inside).cumsum(out=bounds[:, 1], dtype=bounds.dtype)
-    np.subtract(bounds[:, 1], inside, out=bounds[:, 0])
+    areas = np.add.reduceat(lengths[:, 1], first, dtype=lengths.dtype).astype(np.int64)
+    bounds = lengths.reshape(-1).cumsum(dtype=lengths.dtype).reshape(-1, 2)
     if (bounds[after - 1, 1] != line).any() or bounds.view(unsigned).max() > line[-1]:
         return None
-    return Runs(bounds, first, np.add.reduceat(inside, first, dtype=inside.dtype).astype(np.int64), sizes)
+    return Runs(bounds, first, areas, sizes)
 
 
 def _numbers(letters: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """The numbers that the letters write, and where each ends; None where one has more than 8 letters.
 
     A letter is a digit of 5 bits, the lowest first; bit 5 says that more follow, bit 4 of the last is the sign. Nearly
-    all numbers have at most three letters: these are read for all letters at once, in 16 bits.
+    all numbers have at most three letters: these are looked up.
     """
-    values = letters.astype(np.int16)
-    digits, more = values & 31, values >> 5
-    np.bitwise_xor(digits, 16, out=values)
-    values -= 16
-    goes_on = more[:-1]
-    for back in (1, 2):
-        # 32 · value + digit, where the number goes on that far
-        step = 31 * values[back:]
-        step += digits[:-back]
-        step *= goes_on
-        values[back:] += step
-        goes_on = goes_on[1:] & more[: -back - 1]
-    ends = np.flatnonzero(letters < 32)
-    at = np.flatnonzero(goes_on > more[3:]) + 3
-    longer, going = values[at].astype(np.int64), np.arange(len(at))
+    three = letters.astype(np.int32)
+    before = three << 5
+    three[1:] += before[:-1]
+    before <<= 6
+    three[2:] += before[:-2]
+    more = letters > 31
+    ends = np.flatnonzero(~more)
+    values = _three_letters().take(three.take(ends, mode="clip"), mode="clip")  # the places need no check
+    at = np.flatnonzero(more[:-3] & more[1:-2] & more[2:-1] & ~more[3:]) + 3
+    place = ends.searchsorted(at)
+    longer, going = values[place].astype(np.int64), np.arange(len(at))
     for back in range(3, 8):
         places = at[going] - back
-        longer[going] = 32 * longer[going] + digits[places]
-        going = going[(places > 0) & (more[places - 1] == 1)]
+        longer[going] = 32 * longer[going] + (letters[places] & 31)
+        going = going[(places > 0) & more[places - 1]]
     if going.size:
         return None
     small = int(np.abs(longer).max(initial=0)) < _SMALL
-    numbers = values.take(ends, mode="clip").astype(np.int32 if small else np.int64)
-    numbers[ends.searchsorted(at)] = longer
+    numbers = values.astype(np.int32 if small else np.int64)
+    numbers[place] = longer
     return numbers, ends
+
+
+@cache
+def _three_letters() -> np.ndarray:
+    """(2**17,) int16: the number that ends with a letter, by that letter and, 5 and 11 bits up, the two before it."""
+    letters = np.arange(2**17, dtype=np.int32)
+    last, before, first = letters & 31, letters >> 5 & 63, letters >> 11
+    one = (last ^ 16) - 16
+    two = 32 * one + (before & 31)
+    three = 32 * two + (first & 31)
+    return np.where(before < 32, one, np.where(first < 32, two, three)).astype(np.int16)
 
 
 def _summed(numbers: np.ndarray, first: np.ndarray, rows: np.ndarray, odd: np.ndarray) -> np.ndarray:
@@ -161,7 +170,9 @@ def _summed(numbers: np.ndarray, first: np.ndarray, rows: np.ndarray, odd: np.nd
     left[several, 0] -= start[several]
     numbers[first[1:]] -= left[:-1]
     numbers[first[several] + 1, 0] -= start[several]  # the first run outside belongs to no sum
-    return numbers.cumsum(axis=0, dtype=numbers.dtype)
+    # numpy adds up five times as fast what does not lie in one piece, so the caller gets it with gaps
+    apart = np.empty((2 * len(numbers), 2), dtype=numbers.dtype)[:, 0].reshape(-1, 2)
+    return numbers.cumsum(axis=0, dtype=numbers.dtype, out=apart)
 
 
 def box(mask: np.ndarray) -> tuple[int, int, int, int] | None:

@@ -1,7 +1,6 @@
 """Masks in original pixels: COCO run lengths in and out, and the project's one size rule."""
 
 from collections.abc import Sequence
-from functools import cache
 from itertools import chain
 from typing import Literal, NamedTuple
 
@@ -121,40 +120,33 @@ def _numbers(letters: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """The numbers that the letters write, and where each ends; None where one has more than 8 letters.
 
     A letter is a digit of 5 bits, the lowest first; bit 5 says that more follow, bit 4 of the last is the sign. Nearly
-    all numbers have at most three letters: these are looked up.
+    all numbers have at most three letters: these are read for all letters at once, in 16 bits.
     """
-    three = letters.astype(np.int32)
-    before = three << 5
-    three[1:] += before[:-1]
-    before <<= 6
-    three[2:] += before[:-2]
-    more = letters > 31
-    ends = np.flatnonzero(~more)
-    values = _three_letters().take(three.take(ends, mode="clip"), mode="clip")  # the places need no check
-    at = np.flatnonzero(more[:-3] & more[1:-2] & more[2:-1] & ~more[3:]) + 3
-    place = ends.searchsorted(at)
-    longer, going = values[place].astype(np.int64), np.arange(len(at))
+    values = letters.astype(np.int16)
+    digits, more = values & 31, values >> 5
+    np.bitwise_xor(digits, 16, out=values)
+    values -= 16
+    goes_on = more[:-1]
+    for back in (1, 2):
+        # 32 · value + digit, where the number goes on that far
+        step = 31 * values[back:]
+        step += digits[:-back]
+        step *= goes_on
+        values[back:] += step
+        goes_on = goes_on[1:] & more[: -back - 1]
+    ends = np.flatnonzero(letters < 32)
+    at = np.flatnonzero(goes_on > more[3:]) + 3
+    longer, going = values[at].astype(np.int64), np.arange(len(at))
     for back in range(3, 8):
         places = at[going] - back
-        longer[going] = 32 * longer[going] + (letters[places] & 31)
-        going = going[(places > 0) & more[places - 1]]
+        longer[going] = 32 * longer[going] + digits[places]
+        going = going[(places > 0) & (more[places - 1] == 1)]
     if going.size:
         return None
     small = int(np.abs(longer).max(initial=0)) < _SMALL
-    numbers = values.astype(np.int32 if small else np.int64)
-    numbers[place] = longer
+    numbers = values.take(ends, mode="clip").astype(np.int32 if small else np.int64)  # the places need no check
+    numbers[ends.searchsorted(at)] = longer
     return numbers, ends
-
-
-@cache
-def _three_letters() -> np.ndarray:
-    """(2**17,) int16: the number that ends with a letter, by that letter and, 5 and 11 bits up, the two before it."""
-    letters = np.arange(2**17, dtype=np.int32)
-    last, before, first = letters & 31, letters >> 5 & 63, letters >> 11
-    one = (last ^ 16) - 16
-    two = 32 * one + (before & 31)
-    three = 32 * two + (first & 31)
-    return np.where(before < 32, one, np.where(first < 32, two, three)).astype(np.int16)
 
 
 def _summed(numbers: np.ndarray, first: np.ndarray, rows: np.ndarray, odd: np.ndarray) -> np.ndarray:

@@ -68,10 +68,10 @@ def read_runs(rles: Sequence[Rle]) -> Runs:
         given, texts = [rle["size"] for rle in rles], [rle["counts"] for rle in rles]
         sides = list(chain.from_iterable(given))
         letters = np.frombuffer("".join(texts).encode("ascii"), np.uint8) - 48
-        understood = set(map(len, given)) == {2} and set(map(type, sides)) == {int} and max(sides) < 2**31
-    except (KeyError, TypeError, ValueError, AttributeError):
+        understood = set(map(len, given)) == {2} and set(map(type, sides)) == {int}
+        sizes = np.array(sides if understood else [], dtype=np.int64).reshape(-1, 2)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         understood = False
-    sizes = np.array(sides if understood else [], dtype=np.int64).reshape(-1, 2)
     runs = _runs(letters, np.cumsum(list(map(len, texts))), sizes) if understood else None
     if runs is not None:
         return runs
@@ -87,7 +87,7 @@ def read_runs(rles: Sequence[Rle]) -> Runs:
 def _runs(letters: np.ndarray, stops: np.ndarray, sizes: np.ndarray) -> Runs | None:
     """(L,) uint8 letters of K masks, (K,) where each ends and its size → their runs; None where some are wrong."""
     wrong = not letters.size or letters.max() > 63 or (letters[stops - 1] & 32).any()
-    if wrong or sizes.min() < 0 or (read := _numbers(letters)) is None:
+    if wrong or sizes.min() < 0 or sizes.max() >= 2**31 or (read := _numbers(letters)) is None:
         return None
     numbers, ends = read
     until = ends.searchsorted(stops)

@@ -7,7 +7,8 @@ drawn. The predicted ones are the truth moved, grown or thinned, or another mask
 counts all targets and computes every figure but boundary IoU. torchmetrics gets masks that pycocotools decodes, and
 gives IoU, precision, recall and F1, over all pixels and per target, and Prec@X; since it takes long it is timed on
 `subset` of the same targets, and times per target are compared. pycocotools gives the IoU of each pair that has two
-masks. All sides' figures must agree. Memory is what scoring all of them, read one by one, adds in a fresh process.
+masks. All sides' figures must agree. Ours and pycocotools are timed by turns in a fresh process; memory is what scoring
+all targets, read one by one, adds to it.
 Boundary IoU is timed apart, over pycocotools' decoding and scipy's erosion. The last line is one line of JSON.
 """
 
@@ -171,22 +172,31 @@ def _seconds(made: Callable[[Sequence[Pair]], Any], pairs: Sequence[Pair], resul
     return time.perf_counter() - started
 
 
-def _added_memory(path: Path) -> float:
-    """MB that scoring the pairs of a file adds to this process at most; everything needed is already imported."""
-    start = psutil.Process().memory_info().rss
-    with path.open(encoding="utf-8") as lines:
-        score(tuple(json.loads(line)) for line in lines)  # type: ignore[arg-type]
+def _alone(path: Path, rounds: int) -> dict[str, Any]:
+    """What is measured in a process that has done nothing else: memory, then the times of both sides by turns."""
+
+    def read() -> Iterator[Pair]:
+        with path.open(encoding="utf-8") as lines:
+            yield from (tuple(json.loads(line)) for line in lines)  # type: ignore[misc]
+
+    start = psutil.Process().memory_info().rss  # everything needed is already imported
+    score(read())
     status = Path("/proc/self/status").read_text(encoding="ascii")  # what getrusage says is handed on by the parent
     peak = next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
-    return (peak - start) / 1e6
+    pairs, ours, theirs = list(read()), list[Any](), list[Any]()
+    times = [(_seconds(score, pairs, ours), _seconds(with_pycocotools, pairs, theirs)) for _ in range(rounds)]
+    here, pycocotools = (statistics.median(side) / len(pairs) for side in zip(*times, strict=True))
+    two_masks = [one.iou for one, pair in zip(count_all(pairs), pairs, strict=True) if pair[0] is not None]
+    assert np.allclose(theirs[0], two_masks, rtol=0, atol=1e-12), "pycocotools has other IoUs"
+    return {"extra_mb": round((peak - start) / 1e6, 1), "ours": here, "pycocotools": pycocotools}
 
 
-def _memory_of_a_fresh_process(pairs: Sequence[Pair]) -> float:
+def _in_a_fresh_process(pairs: Sequence[Pair], rounds: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pairs.jsonl"
         path.write_text("".join(f"{json.dumps(pair)}\n" for pair in pairs), encoding="utf-8")
-        command = [sys.executable, str(Path(__file__).resolve()), "--memory-of", str(path)]
-        return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        command = [sys.executable, str(Path(__file__).resolve()), "--alone", str(path), "--rounds", str(rounds)]
+        return dict(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout))
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -197,18 +207,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--subset", type=int, default=200, help="targets that torchmetrics is timed on")
     parser.add_argument("--rounds", type=int, default=5, help="of ours and pycocotools' by turns; medians are compared")
     parser.add_argument("--photos", type=Path, default=Path("../shared/data/photos"))
-    parser.add_argument("--memory-of", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--alone", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
-    if given.memory_of:
-        print(_added_memory(given.memory_of))
+    if given.alone:
+        print(json.dumps(_alone(given.alone, given.rounds)))
         return
     pairs = pairs_of(given.photos, given.targets, given.side)
     subset = pairs[: given.subset]
+    alone = _in_a_fresh_process(pairs, given.rounds)
+    here, pycocotools = alone["ours"], alone["pycocotools"]
     ours, theirs = list[Any](), list[Any]()
-    rounds = [(_seconds(score, pairs, ours), _seconds(with_pycocotools, pairs, theirs)) for _ in range(given.rounds)]
-    here, pycocotools = (statistics.median(times) / len(pairs) for times in zip(*rounds, strict=True))
-    two_masks = [one.iou for one, pair in zip(count_all(pairs), pairs, strict=True) if pair[0] is not None]
-    assert np.allclose(theirs[0], two_masks, rtol=0, atol=1e-12), "pycocotools has other IoUs"
     torchmetrics = _seconds(with_torchmetrics, subset, theirs) / len(subset)
     _agree(score(subset), theirs[0])
     fewer = subset[: max(1, len(subset) // 10)]
@@ -227,7 +235,7 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"{with_scipy * 1e6:10.1f} boundary IoU, scipy, on {len(fewer)} of them")
     result = {
         "benchmark": "metrics", "ratio": round(torchmetrics / here, 2), "peer": "torchmetrics, the same metrics",
-        "ratio_pycocotools": round(pycocotools / here, 3), "extra_mb": round(_memory_of_a_fresh_process(pairs), 1),
+        "ratio_pycocotools": round(pycocotools / here, 3), "extra_mb": alone["extra_mb"],
         "ours_us": round(here * 1e6, 1), "pycocotools_us": round(pycocotools * 1e6, 1),
         "torchmetrics_us": round(torchmetrics * 1e6, 1), "boundary_us": round(boundary * 1e6, 1),
         "boundary_scipy_us": round(with_scipy * 1e6, 1), "targets": len(pairs), "side": given.side,

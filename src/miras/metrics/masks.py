@@ -13,7 +13,7 @@ them is empty it is 0. Over no targets at all it is None. No prediction (None) c
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from itertools import starmap
+from itertools import islice, starmap
 from operator import add
 from typing import Any, NamedTuple
 
@@ -33,6 +33,8 @@ UNIT = 2**50
 FIGURES = ("iou", "precision", "recall", "f1", "background")
 """Figures of one target; `background` is the IoU of what is not marked."""
 
+_BATCHES = 64
+"""Batches of pairs that are added up at once."""
 _TENTHS = tuple(round(10 * threshold) for threshold in THRESHOLDS)
 
 
@@ -158,9 +160,9 @@ class MaskSums:
     @classmethod
     def of_pairs(cls, pairs: Iterable[Pair]) -> "MaskSums":
         """The sums of many targets from predicted and true run lengths, which are read as they come; see `counts`."""
-        sums = cls()
-        for table in tables(pairs):
-            sums += cls._of_table(table)
+        sums, batches = cls(), tables(pairs)
+        while some := list(islice(batches, _BATCHES)):
+            sums += cls._of_table(np.concatenate(some))
         return sums
 
     @classmethod

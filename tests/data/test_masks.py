@@ -130,6 +130,10 @@ def test_many_masks_are_read_as_one_by_one(masks: list[np.ndarray]) -> None:
     assert len(runs.first) == len(masks) and (np.diff(runs.first) > 0).all()
 
 
+def test_whole_numbers_of_any_make_are_sizes() -> None:
+    assert area({"size": [np.int64(4), np.int32(4)], "counts": "033N002"}) == 5  # type: ignore[list-item]
+
+
 def test_the_broken_one_of_many_is_named() -> None:
     with pytest.raises(MaskError, match="4x5 mask do not fill"):
         read_runs([encode(L_SHAPE), {"size": [4, 5], "counts": "033N002"}, encode(L_SHAPE)])

@@ -1,5 +1,6 @@
 """Masks in original pixels: COCO run lengths in and out, and the project's one size rule."""
 
+import operator
 from collections.abc import Sequence
 from itertools import chain
 from typing import Literal, NamedTuple
@@ -66,9 +67,9 @@ def read_runs(rles: Sequence[Rle]) -> Runs:
         return Runs(none, none[:, 0], none[:, 0], none)
     try:
         given, texts = [rle["size"] for rle in rles], [rle["counts"] for rle in rles]
-        sides = list(chain.from_iterable(given))
+        sides = list(map(operator.index, chain.from_iterable(given)))
         letters = np.frombuffer("".join(texts).encode("ascii"), np.uint8) - 48
-        understood = set(map(len, given)) == {2} and set(map(type, sides)) == {int}
+        understood = set(map(len, given)) == {2}
         sizes = np.array(sides if understood else [], dtype=np.int64).reshape(-1, 2)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         understood = False

@@ -88,7 +88,7 @@ def read_runs(rles: Sequence[Rle]) -> Runs:
 def _runs(letters: np.ndarray, stops: np.ndarray, sizes: np.ndarray) -> Runs | None:
     """(L,) uint8 letters of K masks, (K,) where each ends and its size → their runs; None where some are wrong."""
     wrong = not letters.size or letters.max() > 63 or (letters[stops - 1] & 32).any()
-    if wrong or sizes.min() < 0 or sizes.max() >= 2**31 or (read := _numbers(letters)) is None:
+    if wrong or sizes.min() < 0 or sizes.max() >= 2**24 or (read := _numbers(letters)) is None:
         return None
     numbers, ends = read
     until = ends.searchsorted(stops)

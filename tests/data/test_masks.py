@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from pycocotools import mask as coco
 
-from miras.data.masks import area, box, decode, encode, granularity
+from miras.data.masks import area, box, decode, encode, granularity, read_runs
 from miras.errors import MaskError
 
 THEIRS = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -116,3 +116,36 @@ def test_box_has_its_far_sides_outside() -> None:
 )
 def test_size_classes_meet_at_the_papers_thresholds(pixels: float, expected: str) -> None:
     assert granularity(pixels / 1024**2) == expected
+
+
+@given(st.lists(arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=9)), max_size=5))
+def test_many_masks_are_read_as_one_by_one(masks: list[np.ndarray]) -> None:
+    runs = read_runs([encode(mask) for mask in masks])
+    assert runs.areas.tolist() == [mask.sum() for mask in masks]
+    assert runs.sizes.tolist() == [list(mask.shape) for mask in masks]
+    line = np.zeros(sum(mask.size for mask in masks), dtype=bool)
+    for begin, end in runs.bounds:
+        line[begin:end] = True
+    assert line.tolist() == [pixel for mask in masks for pixel in mask.T.ravel()]
+    assert len(runs.first) == len(masks) and (np.diff(runs.first) > 0).all()
+
+
+def test_whole_numbers_of_any_make_are_sizes() -> None:
+    assert area({"size": [np.int64(4), np.int32(4)], "counts": "033N002"}) == 5  # type: ignore[list-item]
+
+
+def test_the_broken_one_of_many_is_named() -> None:
+    with pytest.raises(MaskError, match="4x5 mask do not fill"):
+        read_runs([encode(L_SHAPE), {"size": [4, 5], "counts": "033N002"}, encode(L_SHAPE)])
+    with pytest.raises(MaskError, match=r"size .* and counts"):
+        read_runs([encode(L_SHAPE), {"size": [4, 4]}])  # type: ignore[typeddict-item]
+    with pytest.raises(MaskError, match="do not fill"):
+        read_runs([encode(L_SHAPE), {"size": [2**40, 2**40], "counts": "0"}])
+
+
+def test_numbers_may_have_up_to_eight_letters() -> None:
+    # 16 with digits of 0 above it, which changes nothing
+    for letters in range(2, 9):
+        assert area({"size": [4, 4], "counts": "0`" + "P" * (letters - 2) + "0"}) == 16
+    with pytest.raises(MaskError, match="do not fill"):
+        area({"size": [4, 4], "counts": "0`" + "P" * 7 + "0"})

@@ -12,7 +12,7 @@ from tests.metrics.drawing import FULL, LEFT, ONE, TOP, Pair, cases, pair, rles
 from miras.data.masks import encode
 from miras.errors import MaskError
 from miras.metrics import overlap
-from miras.metrics.masks import Counts, count_all, counts
+from miras.metrics.masks import Counts, MaskSums, count_all, counts
 from miras.types import Rle
 
 
@@ -34,11 +34,14 @@ def test_drawn_masks_and_run_lengths_give_the_same(pairs: list[Pair]) -> None:
     assert count_all(rles(pairs)) == [Counts.of(predicted, target) for predicted, target in pairs]
 
 
-@pytest.mark.parametrize("letters", [1, 40, 2**18])
-def test_batches_change_nothing(letters: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("letters", "most"), [(1, 128), (400, 128), (2**18, 128), (2**18, 1), (2**18, 300)])
+def test_batches_change_nothing(letters: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(overlap, "_LETTERS", letters)
+    monkeypatch.setattr(overlap, "_PAIRS", most)
     pairs: list[Pair] = [(None if place % 9 == 4 else one, two) for place, (one, two) in enumerate(cases(300))]
-    assert count_all(rles(pairs)) == [Counts.of(predicted, target) for predicted, target in pairs]
+    expected = [Counts.of(predicted, target) for predicted, target in pairs]
+    assert count_all(rles(pairs)) == expected
+    assert MaskSums.of_pairs(rles(pairs)) == MaskSums.of_all(expected)
 
 
 def test_runs_of_no_pixels_are_read() -> None:

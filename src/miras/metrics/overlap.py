@@ -1,6 +1,7 @@
 """Pixels that two masks share, and those that one has alone, from their run lengths: no mask is drawn."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -13,6 +14,8 @@ __all__ = ["Pair", "tables", "two_sizes"]
 Pair = tuple[Rle | None, Rle]
 """A predicted mask, None where nothing was marked, and the true one."""
 
+_PAIRS = 128
+"""Pairs of one batch at most: enough that numpy's calls do not count."""
 _LETTERS = 2**18
 """Run lengths of one batch, in letters: few enough to stay in the processor's cache."""
 
@@ -22,6 +25,9 @@ def tables(pairs: Iterable[Pair]) -> Iterator[np.ndarray]:
 
     Raises MaskError when the masks of a pair are not of one size or the runs of a mask do not fill it.
     """
+    # glibc gives freed memory back at once, and a page fault per 4 KiB when it is needed again is a third of the time,
+    # unless it has seen a larger block come and go; this one is never touched
+    np.empty(2**24, dtype=np.uint8)
     return map(_table, _batches(pairs))
 
 
@@ -34,19 +40,17 @@ def two_sizes(predicted: tuple[int, ...], target: tuple[int, ...]) -> MaskError:
 
 
 def _batches(pairs: Iterable[Pair]) -> Iterator[list[Pair]]:
-    batch: list[Pair] = []
-    letters = 0
-    for predicted, target in pairs:
-        batch.append((predicted, target))
-        try:
-            letters += len(target["counts"]) + (0 if predicted is None else len(predicted["counts"]))
-        except (KeyError, TypeError):
-            letters = _LETTERS  # what is no mask is refused where it is read
-        if letters >= _LETTERS:
-            yield batch
-            batch, letters = [], 0
-    if batch:
-        yield batch
+    remaining = iter(pairs)
+    while batch := list(islice(remaining, _PAIRS)):
+        size = max(1, len(batch) * _LETTERS // max(_letters(batch), _LETTERS))
+        yield from (batch[begin : begin + size] for begin in range(0, len(batch), size))
+
+
+def _letters(batch: Sequence[Pair]) -> int:
+    try:
+        return sum(len(mask["counts"]) for pair in batch for mask in pair if mask is not None)
+    except (KeyError, TypeError):
+        return 0  # what is no mask is refused where it is read
 
 
 def _table(batch: Sequence[Pair]) -> np.ndarray:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from miras.errors import ConfigError, DataError
-from miras.metrics.masks import FIGURES, UNIT, Counts, MaskSums
+from miras.metrics.masks import FIGURES, THRESHOLDS, UNIT, Counts, MaskSums
 
 __all__ = ["EVERYTHING", "Difference", "Replicas", "Resamples", "difference", "nested", "paired_figures", "percentiles"]
 
@@ -102,19 +102,24 @@ class Replicas:
 
 
 def _figures(sums: np.ndarray) -> dict[str, np.ndarray]:
-    """(n, columns) sums → figures of MaskSums.compute, numbers of targets left out, `prec_at_0.5` and so on by name."""
-    whole = sums.astype(object)
-    whole[:, _SHARES] *= _COARSE
-    at = len(_COLUMNS)
-    computed = [
-        MaskSums(**dict(zip(_COLUMNS, row[:at], strict=True)), hits=tuple(row[at:])).compute() for row in whole.tolist()
-    ]
-    flat = [
-        {name: value for name, value in one.items() if name != "prec_at" and not name.startswith("n")}
-        | {f"prec_at_{threshold}": value for threshold, value in one["prec_at"].items()}
-        for one in computed
-    ]
-    return {name: np.array([one[name] for one in flat], dtype=np.float64) for name in flat[0]}
+    """(n, columns) sums → (n,) of each figure of `MaskSums.compute`, NaN for None; numbers of targets are left out."""
+    column = dict(zip(_COLUMNS, sums.T.astype(np.float64), strict=False))
+    targets, tp, fp, fn = (column[name] for name in ("targets", "tp", "fp", "fn"))
+    known = np.where(targets, 1, np.nan)
+    counted = np.maximum(targets, 1)
+
+    def pooled(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+        return known * np.where(tp + fp + fn, part / np.maximum(whole, 1), 1)
+
+    figures = {"ciou": pooled(tp, tp + fp + fn), "precision_micro": pooled(tp, tp + fp)}
+    figures |= {"recall_micro": pooled(tp, tp + fn), "f1_micro": pooled(2 * tp, 2 * tp + fp + fn)}
+    for name in ("iou", "precision", "recall", "f1"):
+        figures["giou" if name == "iou" else f"{name}_macro"] = known * column[name] / (2**32 * counted)
+    for threshold, hits in zip(THRESHOLDS, sums.T[len(_COLUMNS) :], strict=True):
+        figures[f"prec_at_{threshold}"] = known * hits / counted
+    right, empty = column["empty_right"], column["empty"]
+    figures["empty_accuracy"] = np.where(empty, right / np.maximum(empty, 1), np.nan)
+    return figures
 
 
 class Resamples(Replicas):

@@ -81,10 +81,10 @@ class Loopback:
         # the number of times this body came decides, not the order of arrival, which differs from run to run
         drawn = random.Random(f"{name}{self.requests[name]}").random()
         fault = ""
-        for name in FAULTS:
-            drawn -= self.faults.get(name, 0.0)
+        for kind in FAULTS:
+            drawn -= self.faults.get(kind, 0.0)
             if drawn < 0:
-                fault = name
+                fault = kind
                 break
         self.struck[fault] += 1
         await asyncio.sleep(self.latency + (0.5 if fault == "slow" else 0.0))

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from tests.llm.loopback import Loopback, running
 
 from miras.errors import BudgetSpent, LlmError, ReplyRejected
-from miras.llm.client import Client, Endpoint
+from miras.llm.client import REFUSED, Client, Endpoint
 from miras.llm.limits import Limits
 from miras.llm.store import Store
 
@@ -83,6 +83,22 @@ def test_forms_are_stepped_down_to_what_the_server_knows(tmp_path: Path, refuses
         assert [one.answer for one in answers] == [3, 7] and client.form == form
         _, client = _ask(server, tmp_path, ["5+6"])
         assert client.asked == 1 and client.form == form  # it is remembered
+
+
+def test_a_refused_conversation_is_no_refused_form(tmp_path: Path) -> None:
+    """Two servers: one knows JSON schemas, one is told in words; both filter what holds a 13."""
+    for refuses, form in (((), "json_schema"), (("json_schema", "json_object"), "words")):
+        path = tmp_path / form
+        with running(Loopback(_added, refuses=refuses, rejects="13+")) as server:
+            with pytest.raises(LlmError, match=r"answered 400: .*; it has answered nothing so far"):
+                _ask(server, path, ["13+1"])
+            _ask(server, path, ["1+2"])
+            with pytest.raises(ReplyRejected, match=r"takes no such conversation: .*The prompt was filtered") as told:
+                _ask(server, path, ["13+1"])
+            assert told.value.rule == REFUSED
+            answers, client = _ask(server, path, ["1+2", "3+4"])
+            assert [one.answer for one in answers] == [3, 7] and client.form == form
+            assert client.cached == 1 and client.asked == 1
 
 
 def test_models_that_count_otherwise_are_asked_otherwise(tmp_path: Path) -> None:
@@ -181,7 +197,7 @@ def test_a_conversation_is_answered_in_words_once(tmp_path: Path) -> None:
 def test_a_conversation_that_a_server_does_not_take_is_told_from_a_server_that_fails(tmp_path: Path) -> None:
     with running(Loopback(lambda request: "x", rejects="bomb")) as server:
         fine, refused = _said(server, tmp_path, "hello", "a bomb")
-        assert fine.text == "x" and isinstance(refused, ReplyRejected) and refused.rule == "refused"
+        assert fine.text == "x" and isinstance(refused, ReplyRejected) and refused.rule == REFUSED
         assert "takes no such conversation: " in str(refused)
     with running(Loopback(lambda request: "x", faults={"error": 1.0})) as server:
         [failed] = _said(server, tmp_path / "other", "hello")

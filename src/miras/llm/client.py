@@ -1,7 +1,8 @@
 """A client for any OpenAI-compatible server: paced, retried, cached, within a budget, and answered in a known form.
 
 How a server is told the form of a reply differs: by JSON schema, by `json_object`, or by words alone. The client begins
-with the first and steps down when the server refuses it, and checks every reply itself, whatever the server promised.
+with the first and steps down while the server refuses, and checks every reply itself, whatever the server promised.
+Once the server has answered in a form, a refusal is about the conversation (too long, or against the server's rules).
 """
 
 import asyncio
@@ -25,22 +26,28 @@ from miras.llm.requests import hashed, prompt_tokens
 from miras.llm.store import Reply, Store, key_of
 from miras.waits import wait_before_next
 
-__all__ = ["Client", "Endpoint", "Form", "Message"]
+__all__ = ["REFUSED", "Client", "Endpoint", "Form", "Message"]
+
+REFUSED = "refused"
+"""The rule that a conversation breaks which the server does not take."""
 
 _LOG = logging.getLogger(__name__)
 
 Form = Literal["json_schema", "json_object", "words"]
+_FORMS: tuple[Form, ...] = get_args(Form)
 Message = dict[str, Any]
 _Answer = TypeVar("_Answer", bound=BaseModel)
 
 _FENCE = re.compile(r"^```(?:json)?\s*(.*?)\s*```$", re.DOTALL)
 _NEW_LIMIT = "max_completion_tokens"
 """What OpenAI's newer models call `max_tokens`, which they refuse."""
+_TALK = "talk"
+"""What an answer in no form counts as."""
 _SEED = re.compile(r"\bseed\b")
 _LONGEST_WAIT = 120.0
 _SCHEMA = "Reply with one JSON object and nothing else. It follows this JSON schema:\n"
-_REFUSED = {400, 404, 415, 422, 501}
-"""Answers to a form that a server does not know."""
+_UNKNOWN = {400, 404, 415, 422, 501}
+"""Answers to a form or a seed that a server does not know."""
 _NOT_THIS = {400, 413, 422}
 """Answers to a conversation that a server does not take, though it may take others."""
 
@@ -72,7 +79,8 @@ class Client:
         self.budget = Budget(limits, *store.spent()[1:])
         self.pace = Pace(limits)
         noted = self._known("form")
-        self.form: Form = noted if noted in get_args(Form) else "json_schema"  # type: ignore[assignment]
+        self.form: Form = next((form for form in _FORMS if form == noted), _FORMS[0])
+        self._settled = {form for form in (noted, self._known(_TALK)) if form is not None}
         self.limit = self._known("limit") or "max_tokens"
         self.sends_seeds = self._known("seeds") != "refused"
         self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -92,7 +100,8 @@ class Client:
         its own, also where the server does not know seeds.
 
         `check` raises ReplyRejected with what is wrong; the model is told, as it is told where the schema is broken,
-        and asked again. Raises ReplyRejected when that does not help, BudgetSpent, or LlmError when the server fails.
+        and asked again. Raises ReplyRejected when that does not help, and under the rule REFUSED when the server takes
+        no such conversation; BudgetSpent; and LlmError when the server fails or has never answered.
         """
         talk, rule, wrong = list(messages), "schema", ""
         for attempt in range(self.endpoint.repairs + 1):
@@ -117,8 +126,8 @@ class Client:
     async def say(self, messages: Sequence[Message]) -> Reply:
         """What the model says to a conversation, in no form that it is told; empty where it says nothing.
 
-        Raises ReplyRejected when the server takes no such conversation (too long, or against its rules), BudgetSpent,
-        or LlmError when it fails.
+        Raises ReplyRejected under the rule REFUSED when the server takes no such conversation; BudgetSpent; and
+        LlmError when the server fails or has never answered.
         """
         return await self._reply(messages, None, self.endpoint.seed)
 
@@ -136,50 +145,73 @@ class Client:
         }
 
     async def _reply(self, messages: Sequence[Message], answer: type[BaseModel] | None, seed: int | None) -> Reply:
-        while True:
-            form, limit, seeded = self.form, self.limit, seed is not None and self.sends_seeds
-            try:
-                if answer is None:
-                    return await self._once(self._request(messages), seed, empty=True)
-                return await self._once(self._in_form(messages, answer, form), seed)
-            except openai.APIStatusError as error:
-                if limit != _NEW_LIMIT and _NEW_LIMIT in str(error):
-                    self.limit = self._learn("limit", _NEW_LIMIT)
-                elif seeded and error.status_code in _REFUSED and _SEED.search(str(error)):
-                    self._learn("seeds", "refused")
-                    self.sends_seeds = False
-                elif answer is None and error.status_code in _NOT_THIS:
-                    raise ReplyRejected(
-                        f"{self._who} takes no such conversation: {error.message:.300}", "refused"
-                    ) from error
-                elif answer is None or form == "words" or error.status_code not in _REFUSED:
-                    raise LlmError(f"{self._who} answered {error.status_code}: {error.message:.300}") from error
-                elif self.form == form:
-                    self._step_down(form, error)
-
-    async def _once(self, request: dict[str, Any], seed: int | None, *, empty: bool = False) -> Reply:
-        """The reply to a request, from the store where it is there. Who asks the same at the same time waits for it."""
-        seeded = request if seed is None else {**request, "seed": seed}
-        key = key_of({"base_url": self.endpoint.base_url, **hashed(seeded)})
-        if self.sends_seeds:
-            request = seeded
-        lock = self._asking.setdefault(key, asyncio.Lock())
-        async with lock:
-            if (kept := self.store.reply(key)) is not None:
+        question = self._question(messages, answer, seed)
+        lock = self._asking.setdefault(question, asyncio.Lock())
+        async with lock:  # who asks the same at the same time waits for it
+            if (kept := self.store.reply(question)) is not None:
                 self.cached += 1
                 return kept
-            expected = prompt_tokens(request), self.endpoint.max_tokens
-            async with self.pace.slot(sum(expected)), self.budget.promise(*expected) as used:
-                reply = await self._send(request, empty)
-                self.store.keep(key, reply)
-                used(reply.prompt_tokens, reply.reply_tokens)
-                return reply
+            while True:
+                form: Form | None = None if answer is None else self.form
+                request = self._request(messages, answer, seed if self.sends_seeds else None)
+                try:
+                    reply = await self._paid(question, request, empty=answer is None)
+                except openai.APIStatusError as error:
+                    self._learn_from(error, request, form)
+                else:
+                    self._settle(form)
+                    return reply
 
-    def _step_down(self, form: Form, error: openai.APIStatusError) -> None:
-        forms = get_args(Form)
-        self.form = forms[forms.index(form) + 1]
-        self._learn("form", self.form)
-        _LOG.info("%s refuses %s (%s); asking by %s", self._who, form, error.status_code, self.form)
+    def _question(self, messages: Sequence[Message], answer: type[BaseModel] | None, seed: int | None) -> str:
+        """What a reply is kept under: all that is asked, and nothing of how this server must be asked."""
+        endpoint = self.endpoint
+        return key_of(
+            {
+                "server": endpoint.base_url,
+                "model": endpoint.model,
+                "messages": hashed(messages),
+                "temperature": endpoint.temperature,
+                "tokens": endpoint.max_tokens,
+                "seed": seed,
+                "answer": None if answer is None else _schema(answer),
+            }
+        )
+
+    async def _paid(self, question: str, request: dict[str, Any], *, empty: bool) -> Reply:
+        """The reply to a request, within pace and purse, kept."""
+        expected = prompt_tokens(request), self.endpoint.max_tokens
+        async with self.pace.slot(sum(expected)), self.budget.promise(*expected) as used:
+            reply = await self._send(request, empty)
+            self.store.keep(question, reply)
+            used(reply.prompt_tokens, reply.reply_tokens)
+            return reply
+
+    def _learn_from(self, error: openai.APIStatusError, request: dict[str, Any], form: Form | None) -> None:
+        """Returns when asking in another way may help. Raises ReplyRejected or LlmError where it will not."""
+        status = error.status_code
+        if _NEW_LIMIT not in request and _NEW_LIMIT in str(error):
+            self.limit = self._learn("limit", _NEW_LIMIT)
+        elif "seed" in request and status in _UNKNOWN and _SEED.search(str(error)):
+            self._learn("seeds", "refused")
+            self.sends_seeds = False
+        elif status in _NOT_THIS and (form or _TALK) in self._settled:
+            raise ReplyRejected(f"{self._who} takes no such conversation: {error.message:.300}", REFUSED) from error
+        elif form is not None and form != self.form:
+            return  # another conversation has found a form by now
+        elif form not in (None, _FORMS[-1], *self._settled) and status in _UNKNOWN:
+            self.form = _FORMS[_FORMS.index(self.form) + 1]
+            _LOG.info("%s refuses %s (%s); asking by %s", self._who, form, status, self.form)
+        else:
+            hint = "" if self._settled else "; it has answered nothing so far, so see whether the model's name is right"
+            raise LlmError(f"{self._who} answered {status}: {error.message:.300}{hint}") from error
+
+    def _settle(self, form: Form | None) -> None:
+        """The first form that the server answers in is the one that it is asked in from then on."""
+        if form is None and _TALK not in self._settled:
+            self._settled.add(self._learn(_TALK, _TALK))
+        elif form is not None and self._settled.isdisjoint(_FORMS):
+            self.form = form
+            self._settled.add(self._learn("form", form))
 
     def _known(self, what: str) -> str | None:
         """What an earlier start has learned about the server."""
@@ -189,19 +221,20 @@ class Client:
         self.store.write_down(f"{what} of {self.endpoint.base_url} {self.endpoint.model}", value)
         return value
 
-    def _request(self, messages: Sequence[Message]) -> dict[str, Any]:
+    def _request(self, messages: Sequence[Message], answer: type[BaseModel] | None, seed: int | None) -> dict[str, Any]:
+        """The request as this server takes it, as far as that is known."""
         request = {"model": self.endpoint.model, "messages": list(messages), self.limit: self.endpoint.max_tokens}
         if self.endpoint.temperature is not None:
             request["temperature"] = self.endpoint.temperature
-        return request
-
-    def _in_form(self, messages: Sequence[Message], answer: type[BaseModel], form: Form) -> dict[str, Any]:
-        schema, request = _schema(answer), self._request(messages)
-        if form == "json_schema":
-            named = {"name": answer.__name__, "schema": schema, "strict": True}
-            request["response_format"] = {"type": "json_schema", "json_schema": named}
+        if seed is not None:
+            request["seed"] = seed
+        if answer is None:
             return request
-        if form == "json_object":
+        schema = _schema(answer)
+        if self.form == "json_schema":
+            named = {"name": answer.__name__, "schema": schema, "strict": True}
+            return request | {"response_format": {"type": "json_schema", "json_schema": named}}
+        if self.form == "json_object":
             request["response_format"] = {"type": "json_object"}
         request["messages"] = [{"role": "system", "content": f"{_SCHEMA}{json.dumps(schema)}"}, *messages]
         return request

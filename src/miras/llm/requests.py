@@ -1,6 +1,7 @@
 """What is known of a request before it is sent: what its reply is kept under, and how long its prompt may be."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from miras.llm.store import key_of
@@ -12,21 +13,20 @@ _IMAGE_TOKENS = 1500
 _LETTERS_PER_TOKEN = 2.5
 
 
-def hashed(request: dict[str, Any]) -> dict[str, Any]:
-    """The request with its images by their hash, so that a key is made quickly from something short."""
+def hashed(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The messages with their images by their hash, so that a key is made quickly from something short."""
 
     def part(one: Any) -> Any:
         if isinstance(one, dict) and one.get("type") == "image_url":
             return {"image": key_of(one["image_url"])}
         return one
 
-    messages = [
+    return [
         {**message, "content": [part(one) for one in message["content"]]}
         if isinstance(message["content"], list)
         else message
-        for message in request["messages"]
+        for message in messages
     ]
-    return {**request, "messages": messages}
 
 
 def prompt_tokens(request: dict[str, Any]) -> int:

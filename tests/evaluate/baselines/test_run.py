@@ -135,7 +135,7 @@ def test_what_a_server_does_not_take_is_an_empty_answer(halves: Path, tmp_path: 
     assert answers.about["replies"]["refused_by_server"] == 1
     with running(Loopback(lambda request: "", rejects="image_url")) as server:  # nothing is taken: that is no answer
         done = CliRunner().invoke(app, command(server, halves, tmp_path / "blind"))
-        assert done.exit_code == 2 and "was not taken: " in " ".join(done.output.split())
+        assert done.exit_code == 2 and "it has answered nothing so far" in " ".join(done.output.split())
 
 
 def test_images_are_looked_for_before_anything_is_asked(halves: Path, tmp_path: Path) -> None:

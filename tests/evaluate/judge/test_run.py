@@ -51,6 +51,19 @@ def test_scores_are_those_that_the_judge_gave(make_run: MakeRun) -> None:
     assert report["images"] == {"shown": 0, "not_shown": 8, "longest_side": None}
 
 
+def test_what_the_server_refuses_is_missing_and_counted(make_run: MakeRun) -> None:
+    talks = hand_made(4)
+    run = make_run("true", talks)
+    filtered = list(talks)[2]
+    with running(Loopback(Judge(known(talks)), rejects=f"goal of {filtered}")) as server:
+        report = judged(server, run, "--at-once", "1")
+    overall = {one["id"]: one["overall"] for one in report["dialogues"]}
+    assert overall == {name: None if name == filtered else 5.0 for name in talks}
+    assert report["scores"]["overall"]["missing"] == 1 and report["reply_form"] == "json_schema"
+    counts = report["counts"]
+    assert counts["missing_by_rule"] == {"refused": 5} and counts["missing"] == 5 and counts["unparsable"] == 0
+
+
 def test_repeats_are_requests_of_their_own(make_run: MakeRun) -> None:
     talks = hand_made(3)
     run = make_run("true", talks)

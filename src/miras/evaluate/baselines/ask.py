@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from miras import tokens
-from miras.errors import LlmError, ReplyRejected
+from miras.errors import ReplyRejected
 from miras.evaluate.cases import Case
 from miras.evaluate.predictions import History
 from miras.llm.client import Client, Message
@@ -61,7 +61,7 @@ def asks_for_box(case: Case, turn: int) -> bool:
 
 
 async def hold(case: Case, image: Sent | None, client: Client, history: History) -> Held:
-    """Holds the conversation of a case. Raises LlmError when the server fails, or takes nothing at all.
+    """Holds the conversation of a case. Raises LlmError when the server fails, or has never answered.
 
     A conversation that the server does not take (too long, or against its rules) is answered by an empty text.
     """
@@ -71,9 +71,7 @@ async def hold(case: Case, image: Sent | None, client: Client, history: History)
     for _ in case.dialogue.questions:
         try:
             reply = await client.say(_talk(case, uttered, image, history))
-        except ReplyRejected as error:
-            if not client.store.spent()[0]:
-                raise LlmError(f"the first conversation, {case.id!r}, was not taken: {error}") from error
+        except ReplyRejected:
             uttered.append(Uttered("", refused=True))
         else:
             uttered.append(Uttered(reply.text, reply.seconds))

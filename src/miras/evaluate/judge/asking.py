@@ -15,7 +15,7 @@ from miras.errors import ReplyRejected
 from miras.evaluate.judge.forms import DIMENSIONS, Scores, Verdict
 from miras.evaluate.judge.rubric import pair_messages, score_messages
 from miras.evaluate.judge.talks import Talk
-from miras.llm.client import Client, Message
+from miras.llm.client import REFUSED, Client, Message
 from miras.llm.pictures import LONGEST, sent
 from miras.llm.work import work_through
 
@@ -63,7 +63,8 @@ class Counts:
     asked_again: int = 0
     """Times that a reply could not be used and the question was asked once more."""
     missing: Counter[str] = field(default_factory=Counter)
-    """Questions without an answer after all that, by the rule that the last reply broke."""
+    """Questions without an answer after all that, by the rule that the last reply broke; REFUSED where the server took
+    no such question."""
     wrong_totals: int = 0
     """Replies whose total is not the sum of their scores; the total is never used."""
 
@@ -72,7 +73,7 @@ class Counts:
         missing = self.missing.total()
         return {
             "asked": self.asked,
-            "unparsable": self.asked_again + missing,
+            "unparsable": self.asked_again + missing - self.missing[REFUSED],
             "asked_again": self.asked_again,
             "missing": missing,
             "missing_by_rule": dict(self.missing.most_common()),

@@ -61,6 +61,7 @@ def test_equal_models_give_1() -> None:
     values = p_values(_of(rows), _of(rows))
     assert values.pop("by_size")["fine"]["giou"] == 1
     assert values.pop("empty_accuracy") is None
+    assert set(values.pop("prec_at").values()) == {1}
     assert set(values.values()) == {1}
 
 

@@ -69,7 +69,7 @@ def test_weights_are_poisson_with_mean_1() -> None:
 @given(rows)
 def test_the_first_sums_are_the_figures_themselves(rows: list[Row]) -> None:
     expected = MaskSums.of_all(one for one, _, _ in rows).compute()
-    expected |= {f"prec_at_{threshold}": share for threshold, share in expected.pop("prec_at").items()}
+    expected |= {f"prec_at@{threshold}": share for threshold, share in expected.pop("prec_at").items()}
     expected = {name: value for name, value in expected.items() if not name.startswith("n")}
     for figures in _of(rows).figures().values() if rows else ():
         assert set(figures) == set(expected)
@@ -113,6 +113,7 @@ def test_strata_have_intervals_of_their_own() -> None:
     intervals = _of(rows, 200).intervals()
     fine = [row for row in rows if row[2]["by_size"] == "fine"]
     assert intervals["by_size"]["fine"] == _of(fine, 200).intervals()["by_size"]["fine"]
+    assert set(intervals["by_size"]["fine"]["prec_at"]) == {"0.5", "0.6", "0.7", "0.8", "0.9"}
     assert intervals["by_size"]["fine"]["giou"][1] < intervals["giou"][0] < intervals["by_size"]["coarse"]["giou"][0]
 
 

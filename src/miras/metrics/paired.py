@@ -17,7 +17,7 @@ import numpy as np
 
 from miras.metrics.resample import EVERYTHING, Replicas, nested, paired_figures
 
-__all__ = ["Permutations", "p_values"]
+__all__ = ["Permutations", "p_of", "p_values", "swapped"]
 
 _CLOSE = 1e-9
 """Differences this close count as equal: per-target figures are rounded to 2**-32."""
@@ -38,7 +38,7 @@ def p_values(first: Permutations, second: Permutations) -> dict[str, Any]:
     """
     one, other = paired_figures(_swapped(first, second), _swapped(second, first))
     apart = {place: {name: one[place][name] - other[place][name] for name in one[place]} for place in one}
-    return nested(apart, _p)
+    return nested(apart, p_of)
 
 
 def _swapped(mine: Permutations, theirs: Permutations) -> Permutations:
@@ -47,11 +47,16 @@ def _swapped(mine: Permutations, theirs: Permutations) -> Permutations:
     sums = {}
     for place in {*mine.sums, *theirs.sums}:
         own, others = (one.sums.get(place, 0 * one.sums[EVERYTHING]) for one in (mine, theirs))
-        sums[place] = np.concatenate([own[:1], own[:1] - own[1:] + others[1:]])
+        sums[place] = swapped(own, others)
     return Permutations(mine.replicates, mine.seed, sums, mine.units)
 
 
-def _p(apart: np.ndarray) -> float | None:
+def swapped(mine: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """(1 + replicates, columns) observed sums and those of the units that change places → sums once they have."""
+    return np.concatenate([mine[:1], mine[:1] - mine[1:] + theirs[1:]])
+
+
+def p_of(apart: np.ndarray) -> float | None:
     """(1 + replicates,) differences, the observed one first → p. A replicate without a figure counts as a large one."""
     observed, others = abs(apart[0]), np.abs(apart[1:])
     if np.isnan(observed):

@@ -78,7 +78,11 @@ class Replicas:
             else:
                 self.sums[place] = weighted.copy()
         if not extra:
-            self.units = (self.units + int.from_bytes(hashlib.blake2b(unit.encode(), digest_size=8).digest())) % 2**64
+            self.count_unit(unit)
+
+    def count_unit(self, unit: str) -> None:
+        """Note that one more target, or answer, is of that unit."""
+        self.units = (self.units + int.from_bytes(hashlib.blake2b(unit.encode(), digest_size=8).digest())) % 2**64
 
     def __add__(self, other: Self) -> Self:
         """The sums of both sets of targets; a stratum that only one of them has is kept."""
@@ -87,6 +91,14 @@ class Replicas:
         for place, one in other.sums.items():
             sums[place] = sums[place] + one if place in sums else one.copy()
         return type(self)(self.replicates, self.seed, sums, (self.units + other.units) % 2**64)
+
+    def check_paired(self, other: "Replicas") -> None:
+        """Raise DataError when the two were not scored on the same targets, ConfigError when not drawn alike."""
+        self.check_alike(other)
+        if self.units != other.units:
+            raise DataError(
+                "two models are compared on the same targets of the same units, got others; score both anew"
+            )
 
     def check_alike(self, other: "Replicas") -> None:
         """Raise ConfigError unless both have replicates of one kind, number and seed."""
@@ -102,7 +114,10 @@ class Replicas:
 
 
 def _figures(sums: np.ndarray) -> dict[str, np.ndarray]:
-    """(n, columns) sums → (n,) of each figure of `MaskSums.compute`, NaN for None; numbers of targets are left out."""
+    """(n, columns) sums → (n,) of each figure of `MaskSums.compute`, NaN for None; numbers of targets are left out.
+
+    The shares of `prec_at` are called `prec_at@0.5` and so on; `nested` lays them out as `compute` does.
+    """
     column = dict(zip(_COLUMNS, sums.T.astype(np.float64), strict=False))
     targets, tp, fp, fn = (column[name] for name in ("targets", "tp", "fp", "fn"))
     known = np.where(targets, 1, np.nan)
@@ -116,7 +131,7 @@ def _figures(sums: np.ndarray) -> dict[str, np.ndarray]:
     for name in ("iou", "precision", "recall", "f1"):
         figures["giou" if name == "iou" else f"{name}_macro"] = known * column[name] / (2**32 * counted)
     for threshold, hits in zip(THRESHOLDS, sums.T[len(_COLUMNS) :], strict=True):
-        figures[f"prec_at_{threshold}"] = known * hits / counted
+        figures[f"prec_at@{threshold}"] = known * hits / counted
     right, empty = column["empty_right"], column["empty"]
     figures["empty_accuracy"] = np.where(empty, right / np.maximum(empty, 1), np.nan)
     return figures
@@ -143,21 +158,21 @@ class Difference(NamedTuple):
     high: float
     """Upper end of the interval."""
 
+    @classmethod
+    def of(cls, values: np.ndarray, level: float) -> "Difference | None":
+        """(1 + replicates,) differences, the observed one first; None where a model lacks the figure."""
+        interval = percentiles(values[1:], level)
+        return None if interval is None or np.isnan(values[0]) else cls(float(values[0]), *interval)
+
 
 def difference(first: Resamples, second: Resamples, level: float = 0.95) -> dict[str, Any]:
     """First less second of each figure, with its interval, over the same units drawn alike.
 
     Raises DataError when the two were not scored on the same targets, ConfigError when they were not drawn alike.
     """
-
-    def apart(values: np.ndarray) -> Difference | None:
-        interval = percentiles(values[1:], level)
-        return None if interval is None or np.isnan(values[0]) else Difference(float(values[0]), *interval)
-
     mine, theirs = paired_figures(first, second)
-    return nested(
-        {place: {name: mine[place][name] - theirs[place][name] for name in mine[place]} for place in mine}, apart
-    )
+    apart = {place: {name: mine[place][name] - theirs[place][name] for name in mine[place]} for place in mine}
+    return nested(apart, lambda values: Difference.of(values, level))
 
 
 def paired_figures(first: Replicas, second: Replicas) -> tuple[dict[tuple[str, str], dict[str, np.ndarray]], ...]:
@@ -165,9 +180,7 @@ def paired_figures(first: Replicas, second: Replicas) -> tuple[dict[tuple[str, s
 
     Raises DataError when the two were not scored on the same targets, ConfigError when they were not drawn alike.
     """
-    first.check_alike(second)
-    if first.units != second.units:
-        raise DataError("two models are compared on the same targets of the same units, got others; score both anew")
+    first.check_paired(second)
     mine, theirs = first.figures(), second.figures()
     return tuple({place: one[place] for place in mine if place in theirs} for one in (mine, theirs))
 
@@ -190,5 +203,10 @@ def nested(
     result: dict[str, Any] = {}
     for (grouping, stratum), values in figures.items():
         place = result.setdefault(grouping, {}).setdefault(stratum, {}) if grouping else result
-        place.update({name: made(value) for name, value in values.items()})
+        for name, value in values.items():
+            figure, _, threshold = name.partition("@")
+            if threshold:
+                place.setdefault(figure, {})[threshold] = made(value)
+            else:
+                place[figure] = made(value)
     return result

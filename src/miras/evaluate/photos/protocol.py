@@ -1,7 +1,7 @@
 """The photo protocol: masks asked for directly and at the end of a conversation, short answers, controls.
 
 Everything is drawn from one seed (plan), asked in rolling batches (predict) and scored by sums (metrics);
-docs/evaluation.md defines each figure.
+docs/protocol.md defines each figure.
 """
 
 import time

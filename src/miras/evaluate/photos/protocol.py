@@ -45,7 +45,7 @@ def run_photos(
 
     `limit` evaluates a seeded subset of that many targets. Returns what was written.
     """
-    from miras.model.miras import Miras  # the model and its libraries load only when there is something to ask
+    from miras import Miras  # the model and its libraries load only when there is something to ask
     from miras.model.session import ask_many
 
     out = Path(out)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import settings
+from tests.shapes import write_shapes
 
 from miras.data.masks import encode
 from miras.data.photos import Photo, PhotoObject
@@ -40,6 +41,12 @@ def shared_cutouts() -> Path:
 def shared_prist() -> Path:
     """The authors' PRIST test file beside the repository."""
     return _beside("prist/test.json")
+
+
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 8 photos of coloured boxes; both splits hold all of them."""
+    return write_shapes(tmp_path_factory.mktemp("shapes"))
 
 
 def _thing(phrase: str, name: str, *boxes: tuple[int, int, int, int], **more: object) -> PhotoObject:

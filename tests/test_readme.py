@@ -83,6 +83,10 @@ def _check(line: str) -> None:
     if program == "make":
         wanted = {word for word in rest if "=" not in word}
         assert wanted <= _targets(), f"the Makefile has no target {sorted(wanted - _targets())}"
+    elif program == "torchrun":
+        started = rest.index(".venv/bin/miras")
+        assert all(word.startswith("--") or word.isdigit() for word in rest[:started])
+        _check_miras(rest[started + 1 :])
     elif program == "miras":
         _check_miras(rest)
     elif program == "python":

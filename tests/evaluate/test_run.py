@@ -20,6 +20,8 @@ from miras.evaluate.cases import read_cases
 from miras.evaluate.parts import Parts, Share, adopt_cases
 from miras.evaluate.predictions import read_predictions
 from miras.evaluate.run import answer, run_predict, show_images
+from miras.model.checkpoint import fresh
+from miras.model.configuration import preset
 from miras.types import Prediction, Said
 
 ABOUT = {"model": "fake", "history": "own"}
@@ -205,3 +207,21 @@ def test_kills_at_any_moment_lose_no_kept_answer(many: Path, tmp_path: Path, pro
     questions = asked.read_text().split()
     # a killed process asks again what was under way, at most one question of each of its two conversations
     assert len(questions) - len(set(questions)) <= 3 * 2 * 2 * processes
+
+
+@pytest.mark.slow
+def test_torchrun_shares_the_cases_of_a_real_model(many: Path, tmp_path: Path) -> None:
+    fresh(preset("tiny")).save_pretrained(tmp_path / "tiny")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "--no-python"]
+    command += [sys.executable, "-m", "miras", "evaluate", "predict", "--cases", str(many)]
+    command += ["--out", str(tmp_path / "both"), "--model", str(tmp_path / "tiny")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    parts = [(tmp_path / "both" / "parts" / f"{rank}.jsonl").read_text().count("\n") for rank in range(2)]
+    assert parts == [5, 4]
+    run_predict(many, tmp_path / "alone", str(tmp_path / "tiny"))
+    together, alone = _read(tmp_path / "both"), _read(tmp_path / "alone")
+    assert [one.id for one in together] == [one.id for one in alone]
+    assert [[said.text for said in one.turns] for one in together] == [
+        [said.text for said in one.turns] for one in alone
+    ]

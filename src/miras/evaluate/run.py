@@ -49,7 +49,7 @@ def run_predict(
     asked = adopt_cases(cases, out)
     show = show_images(asked, images, blank=blank)
 
-    from miras.model.miras import Miras  # the model and its libraries load only when there is something to ask
+    from miras import Miras  # the model and its libraries load only when there is something to ask
     from miras.model.session import ask_many
 
     chat = Miras.from_pretrained(model, merge_lora=True)

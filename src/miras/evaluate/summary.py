@@ -1,10 +1,13 @@
 """The main figures of a run as the terminal shows them; the report has them all."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from rich.console import Console
 from rich.table import Table
+
+from miras.data.masks import Granularity
+from miras.evaluate.targets import UNASKED
 
 __all__ = ["print_figures"]
 
@@ -31,9 +34,11 @@ def print_figures(figures: Mapping[str, Any]) -> None:
     if masks := figures["masks"]:
         for key, name in _MASKS.items():
             _row(table, name, masks.get(key), intervals["masks"].get(key), masks["n"])
-        for size, stratum in masks.get("by_size", {}).items():
-            inside = intervals["masks"].get("by_size", {}).get(size, {})
-            _row(table, f"  {size} gIoU", stratum["giou"], inside.get("giou"), stratum["n"])
+        by_size = masks.get("by_size", {})
+        for size in (*get_args(Granularity), UNASKED):
+            if size in by_size:
+                interval = intervals["masks"]["by_size"][size].get("giou")
+                _row(table, f"  {size} gIoU", by_size[size]["giou"], interval, by_size[size]["n"])
     replies = figures["replies"]
     _row(table, "turns that mark as asked", replies["marked_rate"], None, replies["seg_turns"])
     _row(table, "turns that mark unasked", replies["false_seg_rate"], None, replies["text_turns"])

@@ -1,7 +1,7 @@
 """The photo protocol: masks asked for directly and at the end of a conversation, short answers, controls.
 
 Everything is drawn from one seed (plan), asked in rolling batches (predict) and scored by sums (metrics);
-docs/evaluation.md defines each figure.
+docs/protocol.md defines each figure.
 """
 
 import time
@@ -45,7 +45,7 @@ def run_photos(
 
     `limit` evaluates a seeded subset of that many targets. Returns what was written.
     """
-    from miras.model.miras import Miras  # the model and its libraries load only when there is something to ask
+    from miras import Miras  # the model and its libraries load only when there is something to ask
     from miras.model.session import ask_many
 
     out = Path(out)

@@ -11,7 +11,7 @@ from miras.evaluate.judge.command import judge, judge_pair
 from miras.evaluate.judge.human.command import app as human
 from miras.evaluate.report.command import report
 
-__all__ = ["app", "photos", "predict", "score"]
+__all__ = ["app", "compare", "photos", "predict", "score"]
 
 app = typer.Typer(help="Ask a model, score what it answers, judge it and report it.", no_args_is_help=True)
 app.command("cases")(write_cases)
@@ -80,6 +80,28 @@ def score(
         adopt_answers(predictions, cases, run)
     scorer = BertScore(bertscore_model, bertscore_layers) if bertscore or bertscore_model else None
     print_figures(score_run(run, bertscore=scorer, replicates=replicates, seed=seed))
+
+
+@app.command("compare")
+def compare(
+    run: Annotated[Path, typer.Argument(help="Folder of a scored run.")],
+    other: Annotated[Path, typer.Argument(help="Another, on the same cases.")],
+    by: Annotated[
+        list[str] | None, typer.Option(help="Strata as well: size, turn, category or another label; may be repeated.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file with every figure.")] = None,
+    replicates: Annotated[int, typer.Option(min=1, help="Draws that intervals and p are taken from.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+) -> None:
+    """Two runs on the same cases: every figure's difference, its interval, and whether it is more than chance."""
+    from miras.evaluate.compare import compare_runs
+    from miras.evaluate.summary import print_comparison
+    from miras.files import write_json
+
+    found = compare_runs(run, other, by=by or (), replicates=replicates, seed=seed)
+    if out is not None:
+        write_json(out, found)
+    print_comparison(found)
 
 
 app.command("baseline")(baseline)

@@ -6,14 +6,12 @@ Once the server has answered in a form, a refusal is about the conversation (too
 """
 
 import asyncio
-import json
 import logging
 import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 import openai
@@ -21,31 +19,27 @@ from openai.types.chat import ChatCompletion
 from pydantic import BaseModel, ValidationError
 
 from miras.errors import LlmError, ReplyRejected
+from miras.llm.forms import FORMS, Form, Message, bare, schema, told, what_is_wrong, wished
 from miras.llm.limits import Budget, Limits, Pace
 from miras.llm.requests import hashed, prompt_tokens
 from miras.llm.store import Reply, Store, key_of
 from miras.waits import wait_before_next
 
-__all__ = ["REFUSED", "Client", "Endpoint", "Form", "Message"]
+__all__ = ["REFUSED", "Client", "Endpoint"]
 
 REFUSED = "refused"
 """The rule that a conversation breaks which the server does not take."""
 
 _LOG = logging.getLogger(__name__)
 
-Form = Literal["json_schema", "json_object", "words"]
-_FORMS: tuple[Form, ...] = get_args(Form)
-Message = dict[str, Any]
 _Answer = TypeVar("_Answer", bound=BaseModel)
 
-_FENCE = re.compile(r"^```(?:json)?\s*(.*?)\s*```$", re.DOTALL)
 _NEW_LIMIT = "max_completion_tokens"
 """What OpenAI's newer models call `max_tokens`, which they refuse."""
 _TALK = "talk"
 """What an answer in no form counts as."""
 _SEED = re.compile(r"\bseed\b")
 _LONGEST_WAIT = 120.0
-_SCHEMA = "Reply with one JSON object and nothing else. It follows this JSON schema:\n"
 _UNKNOWN = {400, 404, 415, 422, 501}
 """Answers to a form or a seed that a server does not know."""
 _NOT_THIS = {400, 413, 422}
@@ -79,7 +73,7 @@ class Client:
         self.budget = Budget(limits, *store.spent()[1:])
         self.pace = Pace(limits)
         noted = self._known("form")
-        self.form: Form = next((form for form in _FORMS if form == noted), _FORMS[0])
+        self.form: Form = next((form for form in FORMS if form == noted), FORMS[0])
         self._settled = {form for form in (noted, self._known(_TALK)) if form is not None}
         self.limit = self._known("limit") or "max_tokens"
         self.sends_seeds = self._known("seeds") != "refused"
@@ -108,13 +102,13 @@ class Client:
             self.repaired += attempt > 0
             reply = await self._reply(talk, answer, self.endpoint.seed if seed is None else seed)
             try:
-                read = answer.model_validate_json(_bare(reply.text))
+                read = answer.model_validate_json(bare(reply.text))
                 if check is not None:
                     check(read)
             except (ValidationError, ReplyRejected) as error:
-                rule, wrong = _told(error)
+                rule, wrong = what_is_wrong(error)
                 # some servers take the schema and ignore it, so it is said in words as well
-                again = f"That reply cannot be used: {wrong}. Reply again. {_SCHEMA}{json.dumps(_schema(answer))}"
+                again = f"That reply cannot be used: {wrong}. Reply again. {wished(answer)}"
                 talk += [{"role": "assistant", "content": reply.text}, {"role": "user", "content": again}]
             else:
                 return read
@@ -173,7 +167,7 @@ class Client:
                 "temperature": endpoint.temperature,
                 "tokens": endpoint.max_tokens,
                 "seed": seed,
-                "answer": None if answer is None else _schema(answer),
+                "answer": None if answer is None else schema(answer),
             }
         )
 
@@ -198,8 +192,8 @@ class Client:
             raise ReplyRejected(f"{self._who} takes no such conversation: {error.message:.300}", REFUSED) from error
         elif form is not None and form != self.form:
             return  # another conversation has found a form by now
-        elif form not in (None, _FORMS[-1], *self._settled) and status in _UNKNOWN:
-            self.form = _FORMS[_FORMS.index(self.form) + 1]
+        elif form not in (None, FORMS[-1], *self._settled) and status in _UNKNOWN:
+            self.form = FORMS[FORMS.index(self.form) + 1]
             _LOG.info("%s refuses %s (%s); asking by %s", self._who, form, status, self.form)
         else:
             hint = "" if self._settled else "; it has answered nothing so far, so see whether the model's name is right"
@@ -209,7 +203,7 @@ class Client:
         """The first form that the server answers in is the one that it is asked in from then on."""
         if form is None and _TALK not in self._settled:
             self._settled.add(self._learn(_TALK, _TALK))
-        elif form is not None and self._settled.isdisjoint(_FORMS):
+        elif form is not None and self._settled.isdisjoint(FORMS):
             self.form = form
             self._settled.add(self._learn("form", form))
 
@@ -223,21 +217,12 @@ class Client:
 
     def _request(self, messages: Sequence[Message], answer: type[BaseModel] | None, seed: int | None) -> dict[str, Any]:
         """The request as this server takes it, as far as that is known."""
-        request = {"model": self.endpoint.model, "messages": list(messages), self.limit: self.endpoint.max_tokens}
+        request = {"model": self.endpoint.model, self.limit: self.endpoint.max_tokens}
         if self.endpoint.temperature is not None:
             request["temperature"] = self.endpoint.temperature
         if seed is not None:
             request["seed"] = seed
-        if answer is None:
-            return request
-        schema = _schema(answer)
-        if self.form == "json_schema":
-            named = {"name": answer.__name__, "schema": schema, "strict": True}
-            return request | {"response_format": {"type": "json_schema", "json_schema": named}}
-        if self.form == "json_object":
-            request["response_format"] = {"type": "json_object"}
-        request["messages"] = [{"role": "system", "content": f"{_SCHEMA}{json.dumps(schema)}"}, *messages]
-        return request
+        return request | ({"messages": list(messages)} if answer is None else told(messages, answer, self.form))
 
     async def _send(self, request: dict[str, Any], empty: bool) -> Reply:
         """One reply, after as many requests as it takes. Errors that another try will not mend come through."""
@@ -274,11 +259,6 @@ class Client:
         return f"{self.endpoint.model} at {self.endpoint.base_url or 'OpenAI'}"
 
 
-@cache
-def _schema(answer: type[BaseModel]) -> dict[str, Any]:
-    return answer.model_json_schema()
-
-
 def _read(answered: Any, seconds: float, empty: bool) -> Reply:
     """The reply in a completion, or what the model says instead. Raises ValueError where there is none.
 
@@ -289,20 +269,3 @@ def _read(answered: Any, seconds: float, empty: bool) -> Reply:
     if not isinstance(text, str) or not (text.strip() or empty):
         raise ValueError(f"the completion holds no text, it ended by {choice.finish_reason}")
     return Reply(text, used.prompt_tokens if used else 0, used.completion_tokens if used else 0, seconds)
-
-
-def _bare(text: str) -> str:
-    """The JSON of a reply that stands in a code fence, or between words."""
-    text = text.strip()
-    if fenced := _FENCE.match(text):
-        return fenced[1]
-    start, end = text.find("{"), text.rfind("}")
-    return text[start : end + 1] if 0 <= start < end else text
-
-
-def _told(error: ValidationError | ReplyRejected) -> tuple[str, str]:
-    """Which rule is broken, and how."""
-    if isinstance(error, ReplyRejected):
-        return error.rule, str(error)
-    parts = [f"{'.'.join(map(str, one['loc'])) or 'the whole'}: {one['msg']}" for one in error.errors()[:3]]
-    return "schema", "; ".join(parts)

@@ -8,7 +8,7 @@ import pytest
 from miras.evaluate.judge.forms import DIMENSIONS
 from miras.evaluate.judge.rubric import PAIR, SCORE, pair_messages, score_messages
 from miras.evaluate.judge.talks import Talk
-from miras.llm.client import Message
+from miras.llm.forms import Message
 
 TALK = Talk("mugs", (("What holds tea?", "A mug."), ("Mark it.", "It is the brown mug.")), "brown mug", "a.jpg")
 OTHER = Talk("mugs", (("What holds tea?", "Who knows?"), ("Mark it.", "")), "brown mug", "a.jpg")

@@ -12,7 +12,8 @@ from miras import tokens
 from miras.errors import ReplyRejected
 from miras.evaluate.cases import Case
 from miras.evaluate.predictions import History
-from miras.llm.client import Client, Message
+from miras.llm.client import Client
+from miras.llm.forms import Message
 from miras.llm.pictures import Sent
 from miras.llm.prompts import Prompts
 

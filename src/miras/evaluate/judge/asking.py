@@ -15,7 +15,8 @@ from miras.errors import ReplyRejected
 from miras.evaluate.judge.forms import DIMENSIONS, Scores, Verdict
 from miras.evaluate.judge.rubric import pair_messages, score_messages
 from miras.evaluate.judge.talks import Talk
-from miras.llm.client import REFUSED, Client, Message
+from miras.llm.client import REFUSED, Client
+from miras.llm.forms import Message
 from miras.llm.pictures import LONGEST, sent
 from miras.llm.work import work_through
 

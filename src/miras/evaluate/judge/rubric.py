@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from miras.evaluate.judge.forms import DIMENSIONS
 from miras.evaluate.judge.talks import Talk
-from miras.llm.client import Message
+from miras.llm.forms import Message
 from miras.llm.prompts import Prompts
 
 __all__ = ["PAIR", "SCORE", "pair_messages", "score_messages"]

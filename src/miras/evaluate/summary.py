@@ -89,13 +89,15 @@ def comparison_rows(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str
     yield from ((name, one) for name, one in rows if one is not None and one["run"] is not None)
 
 
-def strata_in_order(strata: Mapping[str, Any]) -> list[str]:
-    """Names of strata: sizes from fine to coarse, numbers as such, all others by the alphabet."""
+def strata_in_order(strata: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Names of strata: sizes from fine to coarse, numbers as such, all others by their number of targets."""
     sizes = (*get_args(Granularity), UNASKED)
 
     def place(name: str) -> tuple[int, float, str]:
-        known = sizes.index(name) if name in sizes else len(sizes)
-        return known, float(name) if name.isdecimal() else float("inf"), name
+        if name in sizes:
+            return 0, sizes.index(name), name
+        count = strata[name].get("n", strata[name].get("targets", 0))
+        return (1, float(name), name) if name.isdecimal() else (2, -count, name)
 
     return sorted(strata, key=place)
 

@@ -10,6 +10,8 @@ from miras.evaluate.cases import Case
 from miras.evaluate.report.failures import KINDS, Replied, failure_table, failures
 from miras.evaluate.report.outcomes import Outcome
 from miras.evaluate.report.run import Run, read_folder
+from miras.evaluate.targets import Met
+from miras.metrics.masks import Counts
 from miras.types import Dialogue, Mark, Said, Target, Turn
 
 CASE = Case(
@@ -22,9 +24,9 @@ TALK = Case("t", Dialogue((Turn("user", "Who?"), Turn("assistant", "The cat.")),
 
 
 def kinds(tp: int, fp: int, fn: int, *, said: str = "cat", score: float | None = None, marked: bool = True) -> set[str]:
-    iou = tp / (tp + fp + fn) if tp + fp + fn else 1.0
-    mark = Mark(LEFT, said, score) if marked else None
-    one = Outcome(CASE, 0, 0, "the Cat", tp, fp, fn, iou, (Said("x", (mark,) if mark else ()),), mark)
+    pixels, place = Counts(tp, fp, fn, 16), 0 if marked else None
+    met = Met("c", 0, 0, "the Cat", place, score if marked else None, pixels, pixels, "a.png", {"by_size": "coarse"})
+    one = Outcome(met, CASE, (Said("x", (Mark(LEFT, said, score),) if marked else ()),))
     return {kind.name for kind in KINDS if kind.of == "targets" and kind.holds(one)}
 
 

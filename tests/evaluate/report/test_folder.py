@@ -13,6 +13,7 @@ from miras.cli import app
 from miras.errors import DataError
 from miras.evaluate.report.cards import MOST_BYTES
 from miras.evaluate.report.folder import write_report
+from miras.evaluate.score import score_run
 
 VOID = {"meta", "img", "br", "link", "input"}
 
@@ -45,9 +46,9 @@ class Page(HTMLParser):
 
 
 def test_the_page_needs_no_other_file(make_run: MakeRun, trials: Path, tmp_path: Path) -> None:
-    folders = [make_run("whole", run={"setting": "fine-tuned"}), trials]
+    folders = [make_run("whole", plain=True, run={"setting": "fine-tuned"}), trials]
     out = tmp_path / "out"
-    path = write_report(folders, out, other=make_run("half", half=True), command="miras evaluate report x")
+    path = write_report(folders, out, other=make_run("half", half=True, plain=True), command="miras evaluate report x")
     text = path.read_text(encoding="utf-8")
     page = Page(text)
     sources = [attributes["src"] or "" for tag, attributes in page.tags if tag == "img"]
@@ -93,12 +94,13 @@ def test_markdown_has_its_pictures_beside_it_and_json_every_number(make_run: Mak
 
 def test_words_of_a_model_are_never_markup(make_run: MakeRun, tmp_path: Path) -> None:
     nasty = "<script>alert(1)</script> | **bold** \u202e `x`"
-    folder = make_run(run={"model": nasty, "predictions_sha256": None})
+    folder = make_run()
     lines = (folder / "predictions.jsonl").read_text().splitlines()
-    answers = json.loads(lines[1])
+    head, answers = json.loads(lines[0]) | {"model": nasty}, json.loads(lines[1])
     answers["turns"][0]["text"] = nasty
     answers["turns"][0]["masks"][0]["phrase"] = nasty
-    (folder / "predictions.jsonl").write_text("\n".join([lines[0], json.dumps(answers), *lines[2:]]))
+    (folder / "predictions.jsonl").write_text("\n".join([json.dumps(head), json.dumps(answers), *lines[2:]]))
+    score_run(folder, replicates=5)
     out = tmp_path / "out"
     page = Page(write_report([folder], out, title=nasty).read_text(encoding="utf-8"))
     assert "script" not in {tag for tag, _ in page.tags}
@@ -121,7 +123,7 @@ def test_an_older_report_is_replaced_and_other_files_stay(make_run: MakeRun, tmp
 def test_what_is_no_run_is_refused_and_nothing_is_written(make_run: MakeRun, tmp_path: Path) -> None:
     out, folder = tmp_path / "out", make_run()
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"empty is no folder of a run: figures.json or ablation.json was expected"):
+    with pytest.raises(DataError, match=r"empty is no folder of a scored run: figures.json was expected"):
         write_report([folder, tmp_path / "empty"], out)
     with pytest.raises(DataError, match="at least one folder"):
         write_report([], out)
@@ -134,14 +136,16 @@ def test_what_is_no_run_is_refused_and_nothing_is_written(make_run: MakeRun, tmp
         write_report([make_run("stale", run={"predictions_sha256": "0" * 64})], out)
     broken = make_run("broken")
     lines = (broken / "targets.jsonl").read_text().splitlines()
-    (broken / "targets.jsonl").write_text("\n".join([lines[0], lines[1].replace('"predicted": 1', '"predicted": 2')]))
-    with pytest.raises(DataError, match=r"targets.jsonl, line 2: predicted should be a whole number below 2, got 2"):
+    (broken / "targets.jsonl").write_text(
+        "\n".join([lines[0], lines[1].replace('"predicted": 1', '"predicted": 2'), lines[2]])
+    )
+    with pytest.raises(DataError, match=r"targets.jsonl, line 2: cases and answers hold no such target or mask"):
         write_report([broken], out)
     assert not out.exists()
 
 
 def test_figures_alone_make_a_report_too(make_run: MakeRun, trials: Path, tmp_path: Path) -> None:
-    folder = make_run(masks=None, text=None, replies=None, conventions=None, intervals=None, run={"setting": None})
+    folder = make_run(masks=None, text=None, text_without_last=None)
     for name in ("cases", "predictions", "targets"):
         (folder / f"{name}.jsonl").unlink()
     text = write_report([folder], tmp_path / "out").read_text(encoding="utf-8")
@@ -150,7 +154,7 @@ def test_figures_alone_make_a_report_too(make_run: MakeRun, trials: Path, tmp_pa
 
 
 def test_command(make_run: MakeRun, tmp_path: Path) -> None:
-    out, whole, half = tmp_path / "out", make_run("whole"), make_run("half", half=True)
+    out, whole, half = tmp_path / "out", make_run("whole", plain=True), make_run("half", half=True, plain=True)
     command = ["evaluate", "report", str(half), "--fine-tuned", str(whole), "--against", str(whole), "--out", str(out)]
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 0, done.output
@@ -160,4 +164,4 @@ def test_command(make_run: MakeRun, tmp_path: Path) -> None:
     assert len([row for row in rows if row["source"].endswith("whole/figures.json")]) == 2  # not once more as the other
     assert rows[place]["name"] == "Fine-tuned" and rows[place + 1]["source"].endswith("whole/figures.json")
     failed = CliRunner().invoke(app, ["evaluate", "report", str(tmp_path / "none"), "--out", str(tmp_path / "x")])
-    assert failed.exit_code == 2 and "is no folder of a run" in failed.output and not (tmp_path / "x").exists()
+    assert failed.exit_code == 2 and "is no folder of a scored run" in failed.output and not (tmp_path / "x").exists()

@@ -65,13 +65,24 @@ def test_only_the_whole_of_prist_stands_beside_the_paper(make_run: MakeRun) -> N
 
 
 def test_a_run_without_figures_has_no_zero(make_run: MakeRun) -> None:
-    run = read(make_run(masks=None, text={"bleu4": None, "rouge_l": 0.0}, intervals=None))
+    run = read(make_run(masks=None, text={"bleu_4": None, "rouge_l": 0.0}))
     grid = masks_and_words([run])
     assert grid is not None
     own = [place for place, row in enumerate(grid.rows) if row.kind == "own"]
     assert [line(grid, place) for place in own] == [["–"] * 5 + ["– / –", "0.0", "–", "–"]]
-    assert masks_and_words([read(make_run("none", masks=None, text=None))]) is None
-    assert tiles(read(make_run("bare", masks=None, text=None, replies=None))) == ()
+    assert masks_and_words([read(make_run("none", masks=None, text=None, text_without_last=None))]) is None
+    assert tiles(read(make_run("bare", masks=None, text=None, text_without_last=None, replies=None))) == ()
+
+
+def test_words_without_the_last_turn_are_named_as_such(make_run: MakeRun) -> None:
+    words = {"n": 1, "bleu_4": 0.5, "dist_1": 0.25, "BERTScore[a model]": 0.75}
+    runs = [read(make_run("box", text=None, text_without_last=words)), read(make_run("all"))]
+    grid = masks_and_words(runs)
+    assert grid is not None
+    rows = [(row.note, text(row.cells[4]), text(row.cells[8])) for row in grid.rows if row.kind == "own"]
+    assert rows[::2] == [("micro, words without the last turn", "50.0", "75.0"), ("micro", "8.5", "–")]
+    assert grid.notes[1] == "nano on halves · val · talk: BERTS. is BERTScore[a model]."
+    assert "the last reply of each conversation is left out" in grid.notes[2]
 
 
 def test_table_5_takes_whole_splits_by_their_own_partition(make_run: MakeRun) -> None:
@@ -161,19 +172,23 @@ def test_strata_stand_in_their_own_order(make_run: MakeRun) -> None:
 
 
 def test_every_figure_shows_what_nobody_expected(make_run: MakeRun) -> None:
-    run = read(
-        make_run(conventions={"f1_of_printed": 0.71, "odd": {"deep": 3}}, text={"turns": "all", "bertscore": None})
-    )
-    cells = {row.name: text(row.cells[0]) for row in every_figure(run, "run1").rows if row.cells}
-    assert cells["odd deep"] == "3" and cells["F1 of the mean P and R"] == "71.0"
-    assert cells["turns"] == "all" and cells["BERTScore"] == "–" and cells["number"] == "3"
+    odd = masks(conventions={"table_3": {"f1": {"harmonic": 0.71}}}, odd={"deep": 4})
+    run = read(make_run(masks=odd, text={"n": 5, "BERTScore[a model]": None, "tools": {"bleu_4": "sacrebleu"}}))
+    rows = every_figure(run, "run1").rows
+    cells = {row.name: text(row.cells[0]) for row in rows if row.cells}
+    assert cells["odd deep"] == "4" and cells["by the convention of table 3 F1 harmonic"] == "71.0"
+    assert [row.cells for row in rows if row.name == "tools BLEU-4"][0] == ("sacrebleu",) and cells[
+        "BERTScore[a model]"
+    ] == "–"
+    parts = ["Masks", "Replies", "Words, all turns", "Words, last turn left out"]
+    assert [row.name for row in rows if not row.cells] == parts
 
 
 def test_what_is_no_number_is_refused(make_run: MakeRun) -> None:
     with pytest.raises(DataError, match=r"figures.json: masks.ciou should be a number or null, got 'much'"):
         masks_and_words([read(make_run(masks=masks(ciou="much")))])
     with pytest.raises(DataError, match=r"intervals.masks.giou should be two numbers or null, got \[1\]"):
-        masks_and_words([read(make_run("b", intervals={"masks": {"giou": [1]}}))])
+        masks_and_words([read(make_run("b", intervals={"level": 0.95, "replicates": 5, "masks": {"giou": [1]}}))])
 
 
 def test_confidence_is_held_against_the_iou(make_run: MakeRun) -> None:

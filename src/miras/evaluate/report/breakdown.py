@@ -5,14 +5,16 @@ from typing import Any
 
 from miras.evaluate.report.content import Cell, Column, Figure, Grid, Row, Unit
 from miras.evaluate.report.outcomes import Outcome
-from miras.evaluate.report.run import Run, at, number
+from miras.evaluate.report.run import Run
+from miras.evaluate.report.tables import spoken_part
 from miras.evaluate.runs import TARGETS
+from miras.evaluate.scored import at
+from miras.evaluate.summary import MASKS, TEXTS, strata_in_order
 
 __all__ = ["calibration", "every_figure", "strata", "tiles"]
 
 _SHOWN = 20
 """Strata of one grouping before the rest is folded away."""
-_ORDER = ("fine", "medium", "coarse")
 _COLUMNS = (
     ("targets", ("n",), "count"),
     ("gIoU", ("giou",), "percent"),
@@ -28,20 +30,19 @@ _TITLES = {
     "by_source": "By source of the image",
     "by_category": "By category",
 }
-_NAMES = {
-    "masks": "Masks", "conventions": "Other conventions", "replies": "Replies", "text": "Words", "giou": "gIoU",
-    "ciou": "cIoU", "n": "number", "prec_at": "share of IoU at least", "boundary_iou": "boundary IoU",
-    "empty_accuracy": "accuracy on empty targets",
-    "extra": "masks too many", "n_extra": "masks too many",
-    "n_empty": "empty targets",
-    "seg_rate": "marks when asked to", "false_seg_rate": "marks when not asked to", "seg_turns": "turns to be marked",
-    "text_turns": "turns without a mask", "empty": "empty replies",
-    "bleu4": "BLEU-4", "bleu_4": "BLEU-4", "dist1": "Dist-1", "dist_1": "Dist-1",
-    "dist_2": "Dist-2",
-    "dist2": "Dist-2", "rouge_l": "ROUGE-L", "meteor": "METEOR", "bertscore": "BERTScore", "f1_micro": "F1, micro",
-    "f1_macro": "F1, macro", "precision_micro": "precision, micro", "precision_macro": "precision, macro",
-    "recall_micro": "recall, micro", "recall_macro": "recall, macro", "f1_of_printed": "F1 of the mean P and R",
-    "miou": "mIoU",
+_PARTS = {
+    "masks": "Masks",
+    "replies": "Replies",
+    "text": "Words, all turns",
+    "text_without_last": "Words, last turn left out",
+}
+_NAMES = MASKS | TEXTS | {
+    "n": "number", "prec_at": "share of IoU at least", "n_extra": "masks too many", "n_empty": "empty targets",
+    "seg_rate": "well formed where a mask is asked for", "marked_rate": "marks when asked to",
+    "false_seg_rate": "marks when not asked to", "seg_turns": "turns to be marked",
+    "text_turns": "turns without a mask", "empty": "empty replies", "conventions": "by the convention of",
+    "table_3": "table 3", "authors_validation": "the authors' validation", "f1": "F1",
+    "ciou_true": "cIoU of what is marked",
 }  # fmt: skip
 _BINS = 5
 
@@ -52,8 +53,8 @@ def tiles(run: Run) -> tuple[tuple[str, Figure], ...]:
         ("gIoU", ("masks", "giou"), "percent"),
         ("cIoU", ("masks", "ciou"), "percent"),
         ("IoU ≥ 0.5", ("masks", "prec_at", "0.5"), "percent"),
-        ("marks when asked", ("replies", "seg_rate"), "percent"),
-        ("ROUGE-L", ("text", "rouge_l"), "percent"),
+        ("marks when asked", ("replies", "marked_rate"), "percent"),
+        ("ROUGE-L", (spoken_part(run) or "text", "rouge_l"), "percent"),
         ("targets", ("masks", "n"), "count"),
     )
     found = [(name, run.figure(*path, unit=unit)) for name, path, unit in wanted]
@@ -62,21 +63,17 @@ def tiles(run: Run) -> tuple[tuple[str, Figure], ...]:
 
 def strata(run: Run, prefix: str) -> list[Grid]:
     """A table for each grouping: sizes from fine to coarse, turns by number, the rest by number of targets."""
-    masks = run.figures.get("masks")
+    masks = run.figures["masks"] or {}
     grids: list[Grid] = []
-    groupings = [name for name in masks if name.startswith("by_")] if isinstance(masks, Mapping) else []
+    groupings = [name for name in masks if name.startswith("by_")]
     for grouping in sorted(groupings, key=lambda name: [*_TITLES, name].index(name)):
-        group = at(masks, grouping)
-        if not isinstance(group, Mapping) or not group:
-            continue
-        names = sorted(group, key=lambda name: _order(run, grouping, name))
         rows = [
             Row(
                 name,
                 tuple((run.figure("masks", grouping, name, *path, unit=unit),) for _, path, unit in _COLUMNS),  # type: ignore[arg-type]
                 source=run.source,
             )
-            for name in names
+            for name in strata_in_order(masks[grouping])
         ]
         columns = tuple(Column(title) for title, _, _ in _COLUMNS)
         title = _TITLES.get(grouping, grouping.replace("_", " ").capitalize())
@@ -88,20 +85,17 @@ def strata(run: Run, prefix: str) -> list[Grid]:
 def every_figure(run: Run, prefix: str) -> Grid:
     """All that the file of figures holds, strata aside, in its own words where no better ones are known."""
     rows: list[Row] = []
-    for part in ("masks", "conventions", "replies", "text"):
+    for part, title in _PARTS.items():
         inside = list(_leaves(run, (part,)))
         if inside:
-            rows += [Row(_NAMES[part], kind="data"), *inside]
+            rows += [Row(title, kind="data"), *inside]
     return Grid(f"{prefix}-figures", "Every figure", (Column("figure"),), tuple(rows), folded=0)
 
 
 def calibration(outcomes: Sequence[Outcome], source: str, prefix: str) -> Grid | None:
     """What IoU the masks of each level of confidence have. None where no mask says how sure the model is."""
-    scored = [
-        (one.mark.score, one.iou)
-        for one in outcomes
-        if not one.extra and one.mark is not None and one.mark.score is not None and one.iou is not None
-    ]
+    marked = [one for one in outcomes if not one.met.extra and one.met.predicted is not None]
+    scored = [(one.met.score, one.iou) for one in marked if one.met.score is not None]
     if not scored:
         return None
     rows, off = [], 0.0
@@ -119,23 +113,15 @@ def calibration(outcomes: Sequence[Outcome], source: str, prefix: str) -> Grid |
         )
         rows.append(Row(f"{place / _BINS:.1f} to {(place + 1) / _BINS:.1f}", cells, source=f"{source}/{TARGETS}"))
     columns = tuple(map(Column, ("masks", "mean confidence", "mean IoU", "IoU ≥ 0.5")))
-    unscored = sum(one.mark is not None and one.mark.score is None for one in outcomes)
+    unscored = len(marked) - len(scored)
     notes = [
-        f"Confidence and IoU are {off:.3f} apart in the mean over these lines, each weighed by its masks. A confidence "
-        "that could be trusted as an IoU would give 0."
+        f"Confidence and IoU are {off:.3f} apart in the mean over these lines, each weighed by its masks: the nearer "
+        "to 0, the better a confidence stands for the IoU."
     ]
     notes += [f"{unscored:,} masks came without a confidence and are left out."] if unscored else []
     return Grid(
         f"{prefix}-confidence", "What its confidence is worth", columns, tuple(rows), tuple(notes), "confidence"
     )
-
-
-def _order(run: Run, grouping: str, name: str) -> tuple[float, float, str]:
-    if name in _ORDER:
-        return _ORDER.index(name), 0.0, name
-    if name.isdigit():
-        return 0.0, float(name), name
-    return 9.0, -(number(run.figures, run.source, "masks", grouping, name, "n") or 0.0), name
 
 
 def _leaves(run: Run, path: tuple[str, ...]) -> Iterator[Row]:

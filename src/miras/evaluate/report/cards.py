@@ -32,16 +32,16 @@ def card(run: Run, one: Outcome | Replied, file: str, *, images: Path | None, lo
         picture = _reply_photo(run, one, file, images=images, longest=longest)
         return shown if picture is None else replace(shown, pictures=(picture,))
     picture = photo(run, one, file, images=images, longest=longest)
-    score = one.mark.score if one.mark is not None else None
     facts = [
-        f"confidence {_share(score)}",
+        f"confidence {_share(one.met.score)}",
         f"precision {_share(one.precision)}",
         f"recall {_share(one.recall)}",
-        *filter(None, [one.size, one.category if one.category != one.phrase else None]),
+        one.size,
+        *([one.category] if one.category != one.met.phrase else []),
         f"case {one.case.id}",
     ]
     return Card(
-        one.phrase or "no name", f"IoU {_share(one.iou)}", (picture,), _said(run, one.case, one.said), tuple(facts)
+        one.met.phrase or "no name", f"IoU {_share(one.iou)}", (picture,), _said(run, one.case, one.said), tuple(facts)
     )
 
 
@@ -57,9 +57,7 @@ def photo(
     run: Run, one: Outcome, file: str, *, images: Path | None, longest: int = LARGE, beside: Outcome | None = None
 ) -> Picture | str:
     """The photo with the mask against the truth, or why there is none; `beside` is shown in the picture next to it."""
-    if one.truth is None:
-        return "The true mask is not known."
-    alt = f"{one.phrase}: {run.model}'s mask against the true one, IoU {_share(one.iou)}"
+    alt = f"{one.met.phrase}: {run.model}'s mask against the true one, IoU {_share(one.iou)}"
     masks = [None if mark is None else mark.mask for mark in (one.mark, beside.mark if beside is not None else None)]
     return _drawn(run, one.case, [one.truth], masks[:1], file, alt, images=images, longest=longest, beside=masks[1])
 

@@ -55,24 +55,25 @@ class Failure:
 
 def _there(one: Outcome) -> bool:
     """Whether there is something to mark."""
-    return one.tp + one.fn > 0
+    return one.met.pixels.tp + one.met.pixels.fn > 0
 
 
-def _iou(one: Outcome) -> float:
-    return 1.0 if one.iou is None else one.iou
+def _some(one: Outcome) -> bool:
+    """Whether any pixel is marked."""
+    return one.met.pixels.tp + one.met.pixels.fp > 0
 
 
 def _marked(one: Outcome) -> bool:
-    return _there(one) and one.tp + one.fp > 0
+    return _there(one) and _some(one)
 
 
 def _halves(one: Outcome) -> tuple[bool, bool]:
     """Whether precision and recall reach a half, of a mask that is not wholly elsewhere."""
-    return (one.precision or 0.0) >= 0.5, (one.recall or 0.0) >= 0.5
+    return one.precision >= 0.5, one.recall >= 0.5
 
 
 def _grasped(one: Outcome) -> bool:
-    return _marked(one) and _iou(one) >= 0.1
+    return _marked(one) and one.iou >= 0.1
 
 
 def _plain(phrase: str) -> str:
@@ -82,12 +83,11 @@ def _plain(phrase: str) -> str:
 
 def _renamed(one: Outcome) -> bool:
     said = one.mark.phrase if one.mark is not None else ""
-    return bool(_plain(said)) and bool(_plain(one.phrase)) and _plain(said) != _plain(one.phrase)
+    return bool(_plain(said)) and bool(_plain(one.met.phrase)) and _plain(said) != _plain(one.met.phrase)
 
 
 def _sure(one: Outcome) -> bool:
-    score = one.mark.score if one.mark is not None else None
-    return score is not None and score > 0.8 and _iou(one) < 0.3
+    return one.met.score is not None and one.met.score > 0.8 and one.iou < 0.3
 
 
 def _unasked(one: Replied) -> bool:
@@ -100,8 +100,8 @@ def _several(one: Replied) -> bool:
 
 KINDS = (
     Kind("nothing marked", "there is something to mark, and no pixel is marked for it", "targets",
-         lambda one: _there(one) and one.tp + one.fp == 0),
-    Kind("wrong thing", "marked, but the IoU is below 0.1", "targets", lambda one: _marked(one) and _iou(one) < 0.1),
+         lambda one: _there(one) and not _some(one)),
+    Kind("wrong thing", "marked, but the IoU is below 0.1", "targets", lambda one: _marked(one) and one.iou < 0.1),
     Kind("too much", "IoU at least 0.1, precision below 0.5, recall at least 0.5", "targets",
          lambda one: _grasped(one) and _halves(one) == (False, True)),
     Kind("too little", "IoU at least 0.1, recall below 0.5, precision at least 0.5", "targets",
@@ -109,7 +109,7 @@ KINDS = (
     Kind("half beside it", "IoU at least 0.1, precision and recall both below 0.5", "targets",
          lambda one: _grasped(one) and _halves(one) == (False, False)),
     Kind("marked though nothing is there", "the true mask is known to be empty, and something is marked", "targets",
-         lambda one: not _there(one) and one.fp > 0),
+         lambda one: not _there(one) and _some(one)),
     Kind("sure and wrong", "confidence above 0.8, IoU below 0.3", "targets", _sure),
     Kind("other name", "the reply names what it marks otherwise than the target's phrase (case, articles and signs "
          "aside); the mask may still be right", "targets", _renamed),
@@ -125,7 +125,7 @@ def failures(run: Run) -> list[Failure]:
     """Each kind with what shows it, in file order; empty where the answers are not at hand."""
     if run.cases is None or run.predictions is None:
         return []
-    targets = [one for one in run.outcomes if not one.extra]
+    targets = [one for one in run.outcomes if not one.met.extra]
     turns = [one for case, said in zip(run.cases, run.predictions, strict=True) for one in _turns(case, said)]
     among: Mapping[str, Sequence[Outcome | Replied]] = {"targets": targets, "turns": turns}
     return [

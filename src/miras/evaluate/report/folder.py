@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from miras.errors import DataError
-from miras.evaluate.report.against import Compare, against, plain_differences
+from miras.evaluate.report.against import against
 from miras.evaluate.report.breakdown import calibration, every_figure, strata, tiles
 from miras.evaluate.report.cards import legend
 from miras.evaluate.report.content import Cards, Grid, Picture, Section
@@ -39,7 +39,6 @@ def write_report(
     title: str | None = None,
     command: str = "",
     versions: Mapping[str, Any] | None = None,
-    compare: Compare = plain_differences,
     tell: Callable[[str], None] = lambda part: None,
 ) -> Path:
     """Writes `report.html`, `report.md`, `report.json` and `pictures/` into `out` and returns the path of the page.
@@ -57,7 +56,7 @@ def write_report(
         parts.append(_detail(run, f"run{place}", count=count, seed=seed, images=images))
     if second is not None:
         tell("side by side")
-        parts.append(_with_legend(against(runs[0], second, count=count, images=images, compare=compare)))
+        parts.append(_with_legend(against(runs[0], second, count=count, images=images, seed=seed)))
     parts.append(provenance(every, trials, command, versions or {}))
     names = list(dict.fromkeys(run.model for run in every)) or ["a model with parts left out"]
     title = title or f"Evaluation of {', '.join(names)}"

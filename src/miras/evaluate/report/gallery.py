@@ -24,7 +24,7 @@ def choose(outcomes: Iterable[Outcome], count: int, seed: int) -> dict[str, list
     Each round takes a category and an image once, going down the ranks; further rounds come when too few are found.
     """
     ranked = sorted(
-        (one for one in outcomes if not one.extra and one.iou is not None and one.truth is not None),
+        (one for one in outcomes if not one.met.extra),
         key=lambda one: (one.iou, _drawn(seed, *one.key)),
     )
     middle = (len(ranked) - 1) / 2
@@ -47,13 +47,13 @@ def gallery(run: Run, prefix: str, *, count: int, seed: int, images: Path | None
         cards = tuple(dialogue_card(run, case, answered.turns) for case, answered in pairs[:count])
         note = "No true mask of these cases is known, so they are shown in words; drawn by the seed."
         return [Cards(f"{prefix}-dialogues", "Conversations", cards, note)]
-    ranked = [one.iou for one in run.outcomes if not one.extra and one.iou is not None]
+    count_all = sum(not one.met.extra for one in run.outcomes)
     return [
         Cards(
             f"{prefix}-{name}",
             _TITLES[name],
             tuple(card(run, one, f"{prefix}-{name}-{place}.jpg", images=images) for place, one in enumerate(shown, 1)),
-            f"{len(shown)} of {len(ranked):,} targets, spread over categories and images; ties are drawn by the seed.",
+            f"{len(shown)} of {count_all:,} targets, spread over categories and images; ties are drawn by the seed.",
         )
         for name, shown in chosen.items()
         if shown
@@ -90,12 +90,12 @@ def _spread(order: Sequence[Outcome], count: int, taken: set[int]) -> list[Outco
         for one in order:
             if len(found) == count:
                 break
-            if id(one) in taken or categories[one.category] >= most or photos[one.group] >= most:
+            if id(one) in taken or categories[one.category] >= most or photos[one.met.unit] >= most:
                 continue
             found.append(one)
             taken.add(id(one))
             categories[one.category] += 1
-            photos[one.group] += 1
+            photos[one.met.unit] += 1
     return found
 
 

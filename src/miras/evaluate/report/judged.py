@@ -8,9 +8,10 @@ from typing import Any
 from miras.errors import DataError
 from miras.evaluate.report.content import UNKNOWN, Cell, Column, Figure, Grid, Row, Unit
 from miras.evaluate.report.paper import paper_table
-from miras.evaluate.report.run import Run, at, number, read_object
+from miras.evaluate.report.run import Run, number
 from miras.evaluate.report.tables import by_data
 from miras.evaluate.runs import JUDGE
+from miras.evaluate.scored import at, read_object
 
 __all__ = ["People", "read_people", "reasoning"]
 

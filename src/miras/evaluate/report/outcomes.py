@@ -1,18 +1,16 @@
-"""What became of each target: the pixels marked rightly, wrongly and missed, beside what was asked and replied."""
+"""Each target of a run with what a report shows of it: what was asked, what was replied, and what it met with."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from miras.errors import DataError
-from miras.evaluate.cases import Case, Cases
-from miras.evaluate.lines import Line, shown
-from miras.evaluate.predictions import Predictions
+from miras.evaluate.cases import Case
+from miras.evaluate.runs import TARGETS
+from miras.evaluate.scored import Scored
+from miras.evaluate.targets import Met
 from miras.types import Mark, Rle, Said
 
-__all__ = ["Key", "Outcome", "read_outcomes"]
+__all__ = ["Key", "Outcome", "outcomes"]
 
 Key = tuple[str, int, int]
 """Id of the case, turn, place of the target in its turn: the same in every run over the same cases."""
@@ -20,124 +18,78 @@ Key = tuple[str, int, int]
 
 @dataclass(frozen=True)
 class Outcome:
-    """One target of a case, or one mask of a reply that nothing was asked for."""
+    """One target of a case, or one mask of a reply that no target is left for."""
 
+    met: Met
     case: Case
-    turn: int
-    index: int | None
-    """Place of the target in its turn; None for a mask that belongs to no target."""
-    phrase: str
-    tp: int
-    fp: int
-    fn: int
-    iou: float | None
     said: tuple[Said, ...]
-    """The replies to this turn and all before it."""
-    mark: Mark | None
-    """The mask that was scored; None where there is none."""
-    size: str | None = None
-    labels: Mapping[str, str] | None = None
-
-    @property
-    def extra(self) -> bool:
-        """Whether this is a mask that belongs to no target."""
-        return self.index is None
+    """The replies to its turn and all before it."""
 
     @property
     def key(self) -> Key:
         """Of the target."""
-        return self.case.id, self.turn, -1 if self.index is None else self.index
+        return self.met.id, self.met.turn, -1 if self.met.index is None else self.met.index
 
     @property
-    def reply(self) -> Said:
-        """The reply to this turn."""
-        return self.said[-1]
+    def iou(self) -> float:
+        """The IoU, 0..1."""
+        return self.met.pixels.iou
+
+    @property
+    def precision(self) -> float:
+        """Share of the marked pixels that are right, by the empty rule of `miras.metrics.masks`."""
+        return self._share("precision")
+
+    @property
+    def recall(self) -> float:
+        """Share of the true pixels that are marked, by the same rule."""
+        return self._share("recall")
+
+    @property
+    def mark(self) -> Mark | None:
+        """The mask that was scored; None where there is none."""
+        return None if self.met.predicted is None else self.said[-1].masks[self.met.predicted]
 
     @property
     def truth(self) -> Rle | None:
-        """The true mask."""
-        return None if self.index is None else self.case.targets[self.turn][self.index].mask
+        """The true mask; None where nothing was asked for."""
+        return None if self.met.index is None else self.case.targets[self.met.turn][self.met.index].mask
 
     @property
-    def precision(self) -> float | None:
-        """Share of the marked pixels that are right; None where none is marked."""
-        return self.tp / (self.tp + self.fp) if self.tp + self.fp else None
-
-    @property
-    def recall(self) -> float | None:
-        """Share of the true pixels that are marked; None where there is none."""
-        return self.tp / (self.tp + self.fn) if self.tp + self.fn else None
+    def size(self) -> str:
+        """Its stratum by size."""
+        return self.met.labels["by_size"]
 
     @property
     def category(self) -> str:
         """Its class, as the labels say; its phrase where they say none."""
-        return (self.labels or {}).get("category") or self.case.labels.get("category") or self.phrase
+        return self.met.labels.get("by_category") or self.met.phrase
 
-    @property
-    def group(self) -> str:
-        """Its image, or its case where there is none: what is drawn as one in an interval."""
-        return self.case.image or self.case.id
+    def _share(self, figure: str) -> float:
+        part, whole = self.met.pixels.fractions[figure]
+        return part / whole
 
 
-def read_outcomes(path: Path, cases: Cases, predictions: Predictions) -> tuple[Outcome, ...]:
-    """The lines of a file of targets, each with its case and its reply, in file order.
+def outcomes(run: Scored) -> tuple[Outcome, ...]:
+    """All that the targets of a run met with, in file order; nothing without cases and answers.
 
-    Raises DataError that names the line for what is no outcome of these cases and answers.
+    Raises DataError for a target that the cases and answers do not hold.
     """
-    answered = {case.id: (case, answers.turns) for case, answers in zip(cases, predictions, strict=True)}
-    found: list[Outcome] = []
-    try:
-        with path.open(encoding="utf-8") as opened:
-            lines = list(opened)
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read as UTF-8 text ({error}); score the answers again") from error
-    for place, text in enumerate(lines, 1):
-        where = f"{path}, line {place}"
-        try:
-            content = json.loads(text)
-        except ValueError as error:
-            raise DataError(f"{where}: not a JSON object on one line ({error}); score the answers again") from error
-        if not isinstance(content, dict):
-            raise DataError(f"{where}: should be a JSON object, got {shown(content)}; score the answers again")
-        if "format" not in content:
-            found.append(_outcome(Line(where, content), answered))
-    return tuple(found)
+    return tuple(_outcomes(run))
 
 
-def _outcome(line: Line, answered: Mapping[str, tuple[Case, Sequence[Said]]]) -> Outcome:
-    name = line.text("id")
-    if name not in answered:
-        raise line.error(f"the cases hold no id {name!r}; score the answers again")
-    case, said = answered[name]
-    turn = _whole(line, "turn", len(said))
-    assert turn is not None
-    marks = said[turn].masks
-    extra = bool(line.content.get("extra"))
-    index = None if extra else _whole(line, "index", len(case.targets[turn]))
-    predicted = _whole(line, "predicted", len(marks), optional=True)
-    tp, fp, fn = (_whole(line, pixels, None) for pixels in ("tp", "fp", "fn"))
-    assert tp is not None and fp is not None and fn is not None
-    return Outcome(
-        case,
-        turn,
-        index,
-        line.text("phrase", empty=True, optional=True) or "",
-        tp,
-        fp,
-        fn,
-        line.number("iou", low=0, high=1),
-        tuple(said[: turn + 1]),
-        None if predicted is None else marks[predicted],
-        line.text("size", optional=True),
-        line.content.get("labels") or {},
-    )
-
-
-def _whole(line: Line, name: str, below: int | None, *, optional: bool = False) -> int | None:
-    value: Any = line.content.get(name)
-    if value is None and optional:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0 or (below is not None and value >= below):
-        bound = "" if below is None else f" below {below}"
-        raise line.error(f"{name} should be a whole number{bound}, got {shown(value)}; score the answers again")
-    return value
+def _outcomes(run: Scored) -> Iterator[Outcome]:
+    known = {case.id: (case, one.turns) for case, one in zip(run.cases or (), run.predictions or (), strict=True)}
+    for number, met in enumerate(run.met, 1):
+        case, turns = known.get(met.id, (None, ()))
+        if (
+            case is None
+            or not 0 <= met.turn < len(turns)
+            or not (met.predicted is None or 0 <= met.predicted < len(turns[met.turn].masks))
+            or not (met.index is None or 0 <= met.index < len(case.targets[met.turn]))
+        ):
+            raise DataError(
+                f"{run.folder / TARGETS}, line {number}: cases and answers hold no such target or mask ({met.id!r}, "
+                f"turn {met.turn}, target {met.index}, mask {met.predicted}); score the answers again"
+            )
+        yield Outcome(met, case, tuple(turns[: met.turn + 1]))

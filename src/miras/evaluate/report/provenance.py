@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from miras.evaluate.report.content import UNKNOWN, Column, Grid, Row, Section
-from miras.evaluate.report.run import Ablation, Run, at
+from miras.evaluate.report.run import Ablation, Run
 from miras.evaluate.runs import JUDGE
+from miras.evaluate.scored import at
 
 __all__ = ["provenance"]
 

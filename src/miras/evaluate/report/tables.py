@@ -5,13 +5,15 @@ from typing import Any
 
 from miras.evaluate.report.content import Cell, Column, Figure, Grid, Row
 from miras.evaluate.report.paper import PaperTable, paper_table
-from miras.evaluate.report.run import SETTINGS, Run, at
+from miras.evaluate.report.run import SETTINGS, Run
 
-__all__ = ["by_data", "masks_and_words", "referring"]
+__all__ = ["by_data", "masks_and_words", "referring", "spoken_part"]
 
 _MASKS = (("ciou", "giou"), ("precision_micro", "precision_macro"), ("recall_micro", "recall_macro"),
           ("f1_micro", "f1_macro"))  # fmt: skip
-_WORDS = (("bleu_4",), ("dist_1", "dist_2"), ("rouge_l",), ("meteor",), ("bertscore",))
+_WORDS = (("bleu_4",), ("dist_1", "dist_2"), ("rouge_l",), ("meteor",))
+_PARTS = {"text": "", "text_without_last": "words without the last turn"}
+"""Figures of replies, and what a line says of them."""
 _SETS = {"refcoco": "refCOCO", "refcoco+": "refCOCO+", "refcocog": "refCOCOg"}
 
 _OURS_IN_3 = (
@@ -23,7 +25,7 @@ _BOLD = "No figure is set in bold as the best: read the intervals, and compare l
 
 def masks_and_words(runs: Sequence[Run]) -> Grid | None:
     """Table 3: masks and replies. None where no run outside refCOCO holds any."""
-    shown = [run for run in runs if _place(run) is None and (run.figures.get("masks") or run.figures.get("text"))]
+    shown = [run for run in runs if _place(run) is None and (run.figures.get("masks") or spoken_part(run))]
     if not shown:
         return None
     paper = paper_table("table3")
@@ -115,46 +117,50 @@ def _data(run: Run, paper: PaperTable) -> str:
     return f"{run.data}: {cases} of {part} cases" if part and cases != part else run.data
 
 
+def spoken_part(run: Run) -> str | None:
+    """Where its figures of replies stand: of all turns, else without the last; None where there are none."""
+    return next((part for part in _PARTS if run.figures.get(part)), None)
+
+
 def _line_of_3(run: Run) -> list[Row]:
-    words = tuple(tuple(_word(run, name) for name in names) for names in _WORDS)
+    part = spoken_part(run)
+    words = tuple(tuple(_word(run, part, name) for name in names) for names in (*_WORDS, (_bertscore(run, part),)))
     micro, macro = (tuple((run.figure("masks", pair[kind]),) for pair in _MASKS) for kind in (0, 1))
+    told = ", ".join(filter(None, (run.note, _PARTS[part] if part else "")))
     if not run.figures.get("masks"):
-        return [Row(run.model, (*micro, *words), source=run.source, note=run.note)]
+        return [Row(run.model, (*micro, *words), source=run.source, note=told)]
     blank: tuple[Cell, ...] = ((),) * len(words)
     return [
-        Row(run.model, (*micro, *words), source=run.source, note=", ".join(filter(None, ("micro", run.note)))),
-        Row(run.model, (*macro, *blank), source=run.source, note="macro"),
+        Row(run.model, (*micro, *words), source=run.source, note=", ".join(filter(None, ("micro", told)))),
+        Row(run.model, (*macro, *blank), source=run.source, note=", ".join(filter(None, ("macro", run.note)))),
     ]
 
 
-def _word(run: Run, name: str) -> Figure:
-    """A figure of the replies; BLEU-4 and Dist may also be written as bleu4, dist1 and dist2."""
-    known = name if at(run.figures, "text", name) is not None else name.replace("_", "")
-    return run.figure("text", known)
+def _word(run: Run, part: str | None, name: str | None) -> Figure:
+    return Figure(None) if part is None or name is None else run.figure(part, name)
+
+
+def _bertscore(run: Run, part: str | None) -> str | None:
+    """The name of its BERTScore, which says by which model."""
+    found = run.figures.get(part) if part else None
+    return next((name for name in found or () if name.startswith("BERTScore")), None)
 
 
 def _response_notes(runs: Sequence[Run]) -> list[str]:
-    turns = {"all": "every reply", "without_last": "every reply but the last"}
-    notes = []
-    for run in runs:
-        said = at(run.figures, "text", "turns")
-        name = at(run.figures, "text", "bertscore_name")
-        if said or name:
-            parts = [f"response figures over {turns.get(str(said), str(said))}"] if said else []
-            parts += [f"BERTS. is {name}"] if name else []
-            notes.append(f"{run.model} on {run.data}: {'; '.join(parts)}.")
-    return notes
+    notes = [
+        f"{run.model} on {run.data}: BERTS. is {name}." for run in runs if (name := _bertscore(run, spoken_part(run)))
+    ]
+    if any(spoken_part(run) == "text_without_last" for run in runs):
+        notes.append("Where a line says so, the last reply of each conversation is left out of the response figures.")
+    return list(dict.fromkeys(notes))
 
 
 def _interval_notes(runs: Sequence[Run]) -> list[str]:
-    found = [at(run.figures, "intervals") for run in runs]
-    told = {
-        f"In brackets intervals of {level * 100:g} %, from {at(one, 'replicates') or 'an unstated number of'} "
-        f"bootstrap draws of whole {at(one, 'unit') or 'case'}s."
-        for one in found
-        if isinstance(level := at(one, "level"), int | float)
-    }
-    return sorted(told)
+    drawn = sorted({(one["level"], one["replicates"]) for one in (run.figures["intervals"] for run in runs)})
+    return [
+        f"In brackets intervals of {level * 100:g} %, from {replicates:,} bootstrap draws of whole images."
+        for level, replicates in drawn
+    ]
 
 
 def _place(run: Run) -> tuple[str, str] | None:

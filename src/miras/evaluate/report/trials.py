@@ -5,7 +5,8 @@ from typing import Any
 
 from miras.evaluate.report.content import Cell, Column, Figure, Grid, Row
 from miras.evaluate.report.paper import paper_table
-from miras.evaluate.report.run import Ablation, at, bounds, number
+from miras.evaluate.report.run import Ablation, bounds, number
+from miras.evaluate.scored import at
 
 __all__ = ["ablation_table"]
 

@@ -1,5 +1,6 @@
 """Our lines beside the paper's: which stand under one heading, and what stands where nothing is known."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from miras.evaluate.report.judged import read_people, reasoning
 from miras.evaluate.report.run import Ablation, Run, read_folder
 from miras.evaluate.report.tables import masks_and_words, referring
 from miras.evaluate.report.trials import ablation_table
+from miras.files import write_json
 
 
 def read(folder: Path, setting: str | None = None) -> Run:
@@ -118,14 +120,19 @@ def test_a_second_run_of_the_same_split_gets_its_own_line(make_run: MakeRun) -> 
 def test_table_4_shows_the_judge_beside_the_paper(make_run: MakeRun) -> None:
     folder = make_run()
     assert reasoning([read(folder)]) == []
-    judge = {"judge": "a-judge", "repeats": 5, "scores": {"PR": {"value": 3.125, "low": 3.0, "high": 3.25}, "LC": None}}
-    (folder / "judge.json").write_text(json.dumps({**judge, "win_rate": {"win": 0.42, "tie": {"value": 0.1}}}))
+    scores = {"PR": {"value": 3.125, "low": 3.0, "high": 3.25}, "LC": {"value": None, "low": None, "high": None}}
+    about = {"format": "miras-judge", "version": 1, "judge": "a-judge", "repeats": 5, "model": "nano", "dialogues": []}
+    answers = hashlib.sha256((folder / "predictions.jsonl").read_bytes()).hexdigest()
+    write_json(folder / "judge.json", {**about, "scores": scores, "predictions_sha256": answers})
     grid, experts = reasoning([read(folder, "fine-tuned")])
     own = next(place for place, row in enumerate(grid.rows) if row.kind == "own")
-    assert line(grid, own) == ["3.12 [3.00, 3.25]", "–", "–", "–", "42.0"]
-    assert "judged by a-judge, each conversation 5 times. Win rate: 42.0 % won, 10.0 % tied." in grid.notes[0]
+    assert line(grid, own) == ["3.12 [3.00, 3.25]", "–", "–", "–", "–"]
+    assert grid.notes[0] == "nano on halves · val · talk: judged by a-judge, each conversation 5 times."
     assert next(row.name for row in grid.rows if row.kind == "paper") == "Human"
     assert [row.name for row in experts.rows] == ["Expert 1", "Expert 2", "Expert 3", "Human"]
+    write_json(folder / "judge.json", {**about, "scores": scores, "predictions_sha256": "of others"})
+    with pytest.raises(DataError, match="is about other answers than"):
+        read(folder)
 
 
 def test_people_stand_in_tables_4_and_10(tmp_path: Path) -> None:
@@ -135,9 +142,18 @@ def test_people_stand_in_tables_4_and_10(tmp_path: Path) -> None:
     path = tmp_path / "people.json"
     model = row(3.0, name="nano", win_rate={"value": 0.25, "low": 0.125, "high": 0.5})
     path.write_text(
-        json.dumps({"conversations": 40, "experts": [row(4.0, name="A")], "human": row(4.25), "models": [model]})
+        json.dumps(
+            {
+                "judge": "a-judge",
+                "conversations": 40,
+                "experts": [row(4.0, name="A")],
+                "human": row(4.25),
+                "models": [model],
+            }
+        )
     )
     grid, experts = reasoning([], read_people(path))
+    assert grid.notes[0] == "Beside people: judged by a-judge."
     assert headings(grid)[0] == ("40 conversations that people answered too", "other data")
     assert [row.name for row in grid.rows if row.kind == "own"] == ["Human", "nano"]
     assert line(grid, 1) == ["4.25", "–", "–", "–", "–"]

@@ -1,7 +1,8 @@
 """Figures of a judge: means, shares and rank correlations with intervals, and kappa between those who score.
 
-An interval holds 95 % of bootstrap draws of whole groups (images), since conversations about one image are alike. What
-is not known (None) is left out and counted. Over nothing every figure is None; over one group there is no interval.
+An interval holds 95 % of bootstrap draws of whole groups (images), since conversations about one image are alike; they
+are those of the mask and text figures (`miras.metrics.resample`), so that two judged runs are drawn alike. What is
+not known (None) is left out and counted. Over nothing every figure is None; over one group there is no interval.
 """
 
 from collections.abc import Sequence
@@ -9,6 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+
+from miras.metrics.resample import Resamples, percentiles
 
 __all__ = ["Figure", "band", "kappa", "mean", "spearman"]
 
@@ -60,9 +63,7 @@ def spearman(
     pairs = np.array([(one, other) for one, other, _ in known], dtype=np.float64).reshape(-1, 2)
     [value] = _rank_correlations(pairs, np.ones((1, len(pairs)), dtype=np.int64))
     draws = _rank_correlations(pairs, _drawn([group for _, _, group in known], seed))
-    return _figure(
-        None if np.isnan(value) else float(value), draws[~np.isnan(draws)], len(first) - len(pairs), len(pairs)
-    )
+    return _figure(None if np.isnan(value) else float(value), draws, len(first) - len(pairs), len(pairs))
 
 
 def _rank_correlations(pairs: np.ndarray, times: np.ndarray) -> np.ndarray:
@@ -84,18 +85,17 @@ def _rank_correlations(pairs: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 def _drawn(groups: Sequence[str], seed: int) -> np.ndarray:
     """(draws, n) how often each value is drawn, its whole group at once; no draws for fewer than two groups."""
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(groups))}
-    if len(numbers) < 2:
+    if len(set(groups)) < 2:
         return np.zeros((0, len(groups)), dtype=np.int64)
-    times = np.random.default_rng(seed).multinomial(len(numbers), [1 / len(numbers)] * len(numbers), size=_DRAWS)
-    return times[:, [numbers[name] for name in groups]]
+    draw = Resamples(_DRAWS, seed)
+    times = np.stack([draw.weights(group) for group in groups], axis=1)
+    drawn: np.ndarray = times[times.any(axis=1)]  # of few groups a draw may hold none
+    return drawn
 
 
 def _figure(value: float | None, draws: np.ndarray, missing: int, n: int) -> Figure:
-    if value is None or not len(draws):
-        return Figure(value, None, None, n, missing)
-    low, high = np.quantile(draws, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
-    return Figure(value, float(low), float(high), n, missing)
+    low, high = (None if value is None else percentiles(draws, _LEVEL)) or (None, None)
+    return Figure(value, low, high, n, missing)
 
 
 def band(score: float) -> int:

@@ -6,17 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from miras.errors import DataError
-from miras.evaluate.report.content import UNKNOWN, Cell, Column, Figure, Grid, Row, Unit
+from miras.evaluate.report.content import UNKNOWN, Column, Figure, Grid, Row, Unit
 from miras.evaluate.report.paper import paper_table
 from miras.evaluate.report.run import Run, number
 from miras.evaluate.report.tables import by_data
-from miras.evaluate.runs import JUDGE
 from miras.evaluate.scored import at, read_object
 
 __all__ = ["People", "read_people", "reasoning"]
 
 _SCORES = ("PR", "LC", "CC", "TR")
-_RATES = (("win", "won"), ("tie", "tied"), ("loss", "lost"))
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,10 @@ def reasoning(runs: Sequence[Run], people: People | None = None) -> list[Grid]:
         told = f"{people.content.get('conversations') or UNKNOWN} conversations that people answered too"
         rows = [Row(told, kind="data", note="other data"), *_beside_people(people), *rows]
         asked = [*_lines(people, "experts"), _person(people, "Human", "human")]
-    notes = (*filter(None, map(_judge_note, shown)), *paper.known)
+    beside = (
+        [f"Beside people: judged by {judge}."] if people is not None and (judge := at(people.content, "judge")) else []
+    )
+    notes = (*beside, *map(_judge_note, shown), *paper.known)
     persons = (*(Row(row.name, row.cells[:4], source=row.source) for row in asked), *experts.shown())
     return [
         Grid("table4", "Table 4: reasoning quality, 0 to 5 points", columns, tuple(rows), notes, "Model"),
@@ -75,10 +76,11 @@ def _person(people: People, name: str, who: str, place: int | None = None) -> Ro
 
 
 def _line_of_4(run: Run) -> list[Row]:
-    source = _source(run)
-    cells: list[Cell] = [(_scored(run.judge, source, "scores", name, unit="points"),) for name in _SCORES]
-    cells.append((_scored(run.judge, source, "win_rate", "win"),))
-    return [Row(run.model, tuple(cells), source=source, note=run.note)]
+    """Without a win rate, for which people must have answered the same (see People)."""
+    assert run.judge is not None
+    source = str(run.judge.path)
+    cells = [(_scored(run.judge.about, source, "scores", name, unit="points"),) for name in _SCORES]
+    return [Row(run.model, (*cells, (Figure(None),)), source=source, note=run.note)]
 
 
 def _scored(content: Any, source: str, *path: str, unit: Unit = "percent") -> Figure:
@@ -90,14 +92,8 @@ def _scored(content: Any, source: str, *path: str, unit: Unit = "percent") -> Fi
     return Figure(value, None if low is None or high is None else (low, high), unit)
 
 
-def _source(run: Run) -> str:
-    return str(run.folder / JUDGE)
-
-
 def _judge_note(run: Run) -> str:
-    told = at(run.judge, "judge") or "a judge that is not named"
-    repeats = number(run.judge, _source(run), "repeats")
-    often = f", each conversation {repeats:.0f} times" if repeats else ""
-    rates = [(word, _scored(run.judge, _source(run), "win_rate", key)) for key, word in _RATES]
-    shares = ", ".join(f"{figure.shown()} % {word}" for word, figure in rates if figure.value is not None)
-    return f"{run.model} on {run.data}: judged by {told}{often}.{f' Win rate: {shares}.' if shares else ''}"
+    assert run.judge is not None
+    about = run.judge.about
+    asked = f"each conversation {about['repeats']} times" if about["repeats"] > 1 else "each conversation once"
+    return f"{run.model} on {run.data}: judged by {about['judge']}, {asked}."

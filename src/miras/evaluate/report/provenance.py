@@ -50,7 +50,7 @@ def _of_run(run: Run) -> dict[str, Any]:
     facts = {name: said.get(name) for name in _FIRST} | dict(said)
     facts["setting"] = run.setting
     if run.judge is not None:
-        facts[f"judge ({JUDGE})"] = at(run.judge, "judge")
+        facts[f"judge ({JUDGE})"] = run.judge.about["judge"]
     return facts
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from miras.errors import DataError
 from miras.evaluate.cases import Case
+from miras.evaluate.judge.judged import Judged, read_judged
 from miras.evaluate.lines import shown
 from miras.evaluate.report.content import Figure, Unit
 from miras.evaluate.report.outcomes import Outcome, outcomes
@@ -40,7 +41,8 @@ class Ablation:
 class Run(Scored):
     """One model's answers to one file of cases, and what was made of them."""
 
-    judge: Mapping[str, Any] | None = None
+    judge: Judged | None = None
+    """What a judge made of its conversations."""
     setting: str | None = None
     """One of SETTINGS; None where nobody says."""
     pictured: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -104,7 +106,7 @@ class Run(Scored):
 def read_folder(folder: Path, setting: str | None = None) -> Run | Ablation:
     """All that a folder of a run holds; `setting` overrides what its figures say.
 
-    Raises DataError like `read_scored`, and for targets that are not those of the cases and answers.
+    Raises DataError like `read_scored` and `read_judged`, and for targets that are not those of the cases and answers.
     """
     if (folder / ABLATION).is_file():
         return Ablation(folder, read_object(folder / ABLATION))
@@ -113,7 +115,7 @@ def read_folder(folder: Path, setting: str | None = None) -> Run | Ablation:
     if setting not in (None, *SETTINGS):
         told = f"setting should be one of {', '.join(SETTINGS)} or null, got {shown(setting)}"
         raise DataError(f"{scored.source}: {told}")
-    judge = read_object(folder / JUDGE) if (folder / JUDGE).is_file() else None
+    judge = read_judged(folder) if (folder / JUDGE).is_file() else None
     run = Run(scored.folder, scored.figures, scored.cases, scored.predictions, scored.met, judge, setting)
     _ = run.outcomes  # complains before anything is drawn
     return run

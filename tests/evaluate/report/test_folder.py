@@ -165,3 +165,19 @@ def test_command(make_run: MakeRun, tmp_path: Path) -> None:
     assert rows[place]["name"] == "Fine-tuned" and rows[place + 1]["source"].endswith("whole/figures.json")
     failed = CliRunner().invoke(app, ["evaluate", "report", str(tmp_path / "none"), "--out", str(tmp_path / "x")])
     assert failed.exit_code == 2 and "is no folder of a scored run" in failed.output and not (tmp_path / "x").exists()
+
+
+def test_only_some_cases_are_shown_where_not_all_may_be(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run(half=True, plain=True)
+    other = make_run("other", plain=True)
+    options = ["--show", "category=animal", "--against", str(other)]
+    ended = CliRunner().invoke(app, ["evaluate", "report", str(run), "--out", str(tmp_path / "out"), *options])
+    assert ended.exit_code == 0, ended.output
+    told = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    assert "case cat" in told and "case both" not in told and "of category animal alone" in told
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["sections"]["run1"], "every figure stays"
+    refused = CliRunner().invoke(
+        app, ["evaluate", "report", str(run), "--out", str(tmp_path / "no"), "--show", "animal"]
+    )
+    assert refused.exit_code == 2 and "--show takes label=stratum" in refused.output
+    assert not (tmp_path / "no").exists()

@@ -27,7 +27,8 @@ def against(ours: Run, other: Run, *, count: int, images: Path | None, seed: int
     theirs = {one.key: one for one in other.outcomes}
     pairs = [(one, theirs[one.key]) for one in ours.outcomes if not one.met.extra]
     names = _told_apart(ours, other)
-    by_gain = sorted(pairs, key=lambda pair: (-_gain(pair), pair[0].key))
+    shown = [pair for pair in pairs if ours.may_show(pair[0].case)]
+    by_gain = sorted(shown, key=lambda pair: (-_gain(pair), pair[0].key))
     gains = [pair for pair in by_gain if _gain(pair) > 0][:count]
     losses = [pair for pair in by_gain[::-1] if _gain(pair) < 0][:count]
     blocks: list[Grid | Cards] = [_figures(compared, ours, other, names)]

@@ -18,6 +18,9 @@ def report(
     people: Annotated[Path | None, typer.Option(help="What `human table` wrote, for tables 4 and 10.")] = None,
     images: Annotated[Path | None, typer.Option(help="Folder of images, where they moved.")] = None,
     gallery: Annotated[int, typer.Option(min=0, help="How many best, median and worst targets to show.")] = 8,
+    show: Annotated[
+        list[str] | None, typer.Option(help="Show cases of this stratum alone, as source=facade; may be repeated.")
+    ] = None,
     title: Annotated[str | None, typer.Option(help="Title of the report.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of what is drawn for the pictures.")] = 0,
 ) -> None:
@@ -34,9 +37,23 @@ def report(
         count=gallery,
         seed=seed,
         images=images,
+        pictured=_strata(show or []),
         title=title,
         command=told_command(),
         versions=versions(),
         tell=lambda part: typer.echo(f"{part} …", err=True),
     )
     typer.echo(page)
+
+
+def _strata(wanted: list[str]) -> dict[str, frozenset[str]]:
+    """`label=stratum` words by their label. Raises ConfigError for other words."""
+    from miras.errors import ConfigError
+
+    strata: dict[str, set[str]] = {}
+    for word in wanted:
+        label, equals, stratum = word.partition("=")
+        if not (label and equals and stratum):
+            raise ConfigError(f"--show takes label=stratum, such as source=facade, got {word!r}; write it so")
+        strata.setdefault(label, set()).add(stratum)
+    return {label: frozenset(names) for label, names in strata.items()}

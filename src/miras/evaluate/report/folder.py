@@ -1,6 +1,7 @@
 """The folder of a report: one page, Markdown with its pictures beside it, and JSON with every number that they show."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ def write_report(
     count: int = 8,
     seed: int = 0,
     images: Path | None = None,
+    pictured: Mapping[str, frozenset[str]] | None = None,
     title: str | None = None,
     command: str = "",
     versions: Mapping[str, Any] | None = None,
@@ -44,10 +46,12 @@ def write_report(
     """Writes `report.html`, `report.md`, `report.json` and `pictures/` into `out` and returns the path of the page.
 
     `fine_tuned` are folders of runs too, of models that were trained on such data; the first run is set side by side
-    with `other`; `people` is a file of `human table`. Raises DataError for a folder that is no run, and for two runs
+    with `other`; `people` is a file of `human table`; `pictured` restricts the cases that are shown to strata of the
+    labels that it names. Raises DataError for a folder that is no run, and for two runs
     side by side over different cases.
     """
     runs, trials = _read(folders, fine_tuned)
+    runs = [replace(run, pictured=pictured or {}) for run in runs]
     second = None if other is None else _second(other, runs)
     every = [*runs, *([second] if second is not None and second not in runs else [])]
     parts = list(_tables(every, trials, read_people(people) if people is not None else None))

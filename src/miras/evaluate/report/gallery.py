@@ -41,9 +41,10 @@ def gallery(run: Run, prefix: str, *, count: int, seed: int, images: Path | None
     """Best, median and worst; where no mask is known, some conversations in words. Empty without answers."""
     if run.cases is None or run.predictions is None:
         return []
-    chosen = choose(run.outcomes, count, seed)
+    chosen = choose((one for one in run.outcomes if run.may_show(one.case)), count, seed)
     if not any(chosen.values()):
-        pairs = sorted(zip(run.cases, run.predictions, strict=True), key=lambda pair: _drawn(seed, pair[0].id))
+        known = [pair for pair in zip(run.cases, run.predictions, strict=True) if run.may_show(pair[0])]
+        pairs = sorted(known, key=lambda pair: _drawn(seed, pair[0].id))
         cards = tuple(dialogue_card(run, case, answered.turns) for case, answered in pairs[:count])
         note = "No true mask of these cases is known, so they are shown in words; drawn by the seed."
         return [Cards(f"{prefix}-dialogues", "Conversations", cards, note)]
@@ -53,7 +54,8 @@ def gallery(run: Run, prefix: str, *, count: int, seed: int, images: Path | None
             f"{prefix}-{name}",
             _TITLES[name],
             tuple(card(run, one, f"{prefix}-{name}-{place}.jpg", images=images) for place, one in enumerate(shown, 1)),
-            f"{len(shown)} of {count_all:,} targets, spread over categories and images; ties are drawn by the seed.",
+            f"{len(shown)} of {count_all:,} targets, spread over categories and images; ties are drawn by the seed."
+            + (f" Shown {run.shown_of}." if run.shown_of else ""),
         )
         for name, shown in chosen.items()
         if shown
@@ -64,7 +66,8 @@ def examples(run: Run, found: Sequence[Failure], prefix: str, *, seed: int, imag
     """A few of each kind of failure, drawn by the seed."""
     shown = []
     for number, failure in enumerate(found, 1):
-        drawn = sorted(failure.found, key=lambda one: _drawn(seed, failure.kind.name, *_names(one)))[:_EXAMPLES]
+        shown_ones = [one for one in failure.found if run.may_show(one.case)]
+        drawn = sorted(shown_ones, key=lambda one: _drawn(seed, failure.kind.name, *_names(one)))[:_EXAMPLES]
         cards = tuple(
             card(run, one, f"{prefix}-failure{number}-{place}.jpg", images=images, longest=SMALL)
             for place, one in enumerate(drawn, 1)

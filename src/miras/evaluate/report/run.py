@@ -1,13 +1,14 @@
 """A folder of a run as a report needs it: figures, judge, what was asked and answered, what became of each target."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from miras.errors import DataError
+from miras.evaluate.cases import Case
 from miras.evaluate.judge.judged import Judged, read_judged
 from miras.evaluate.lines import shown
 from miras.evaluate.report.content import Figure, Unit
@@ -47,6 +48,17 @@ class Run(Scored):
     """What a judge made of its conversations."""
     setting: str | None = None
     """One of SETTINGS; None where nobody says."""
+    pictured: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Label → the strata whose cases may be shown, where not all may: photos differ in their licence."""
+
+    def may_show(self, case: Case) -> bool:
+        """Whether the case may be shown in pictures and words."""
+        return all(case.labels.get(label) in strata for label, strata in self.pictured.items())
+
+    @property
+    def shown_of(self) -> str:
+        """What the cases that are shown are chosen from, in words; empty where it is all."""
+        return "; ".join(f"of {label} {', '.join(sorted(strata))} alone" for label, strata in self.pictured.items())
 
     @cached_property
     def outcomes(self) -> tuple[Outcome, ...]:

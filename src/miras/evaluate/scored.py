@@ -50,10 +50,7 @@ def read_scored(folder: Path) -> Scored:
             f"{folder} is no folder of a scored run: {FIGURES} was expected in it; score the answers first with "
             "`miras evaluate score`"
         )
-    figures, expected = read_object(path), {"format": FORMAT, "version": VERSION}
-    said = {name: figures.get(name) for name in expected}
-    if said != expected:
-        raise DataError(f"{path}: should say {expected}, got {said}; score the answers again")
+    figures = read_object(path, FORMAT, VERSION)
     alone = Scored(folder, figures)
     if not (folder / CASES).is_file() or not (folder / PREDICTIONS).is_file():
         return alone
@@ -79,12 +76,15 @@ def at(content: Any, *path: str) -> Any:
     return content
 
 
-def read_object(path: Path) -> Mapping[str, Any]:
-    """The object of a JSON file. Raises DataError where it holds none."""
+def read_object(path: Path, form: str | None = None, version: int = 1) -> Mapping[str, Any]:
+    """The object of a JSON file. Raises DataError where it holds none, or none of that format and version."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} cannot be read as JSON ({error}); write it again") from error
     if not isinstance(content, dict):
         raise DataError(f"{path} should hold one JSON object, got {shown(content)}; write it again")
+    expected = {"format": form, "version": version}
+    if form is not None and (said := {name: content.get(name) for name in expected}) != expected:
+        raise DataError(f"{path} should say {expected}, got {said}; write it again")
     return content

@@ -251,7 +251,7 @@ def _killed(words: list[str], server: Loopback, run: Path, wait: float, how: sig
 
 @pytest.mark.parametrize("kills", [2, pytest.param(8, marks=[pytest.mark.slow, pytest.mark.timeout(600)])])
 def test_killed_and_resumed_it_equals_an_undisturbed_run(make_run: MakeRun, kills: int) -> None:
-    talks, rng, at_once = hand_made(20 * kills), random.Random(kills), 4
+    talks, rng, at_once = hand_made(10 * kills), random.Random(kills), 4
     run = make_run("killed", talks)
     with running(Loopback(Judge(known(talks), noise=0.5), latency=0.05)) as server:
         words = [*command(server, "judge", run, *ALL), "--at-once", str(at_once)]

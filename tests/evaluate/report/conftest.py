@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 from tests.evaluate.written import HEAD, answer_lines, case_lines, drawn, write_lines
 
+from miras.ablate.table import Result, rows_of
 from miras.evaluate.score import score_run
+from miras.files import write_json
 
 MakeRun = Callable[..., Path]
 
@@ -66,14 +68,10 @@ def make_run(tmp_path: Path) -> MakeRun:
 
 @pytest.fixture
 def trials(tmp_path: Path) -> Path:
-    """A folder of trials: the whole model, and one without a part that has no interval."""
-    folder = tmp_path / "trials"
-    folder.mkdir()
-    table = [
-        {"variant": "whole", "runs": [{"seed": 0}, {"seed": 1}], "mean": {"ciou": 0.7, "giou": 0.5},
-         "interval": {"ciou": [0.69, 0.71]}},
-        {"variant": "w/o alignment", "runs": None, "mean": {"ciou": 0.66, "giou": None}},
-    ]  # fmt: skip
-    content = {"table": table, "budget": {"steps": 200}, "command": "miras ablate nano"}
-    (folder / "ablation.json").write_text(json.dumps(content))
-    return folder
+    """A folder of trials: the whole model from two seeds, and one without a part from one of them."""
+    reached = (("whole", 0, 0.69, 0.5), ("whole", 1, 0.71, 0.5), ("w/o alignment", 0, 0.66, 0.5))
+    found = [Result(name, name, seed, {"ciou": ciou, "giou": giou}, {}) for name, seed, ciou, giou in reached]
+    about = {"format": "miras-ablation", "version": 1, "plan": {"preset": "nano"}, "command": "miras ablate nano"}
+    (tmp_path / "trials").mkdir()
+    write_json(tmp_path / "trials" / "ablation.json", {**about, "table": rows_of(found)})
+    return tmp_path / "trials"

@@ -168,10 +168,15 @@ def test_table_6_shows_what_each_part_brings(trials: Path) -> None:
     found = read_folder(trials)
     assert isinstance(found, Ablation)
     grid = ablation_table(found)
-    assert line(grid, 0) == ["70.0 [69.0, 71.0]", "", "50.0", "", "2", "", ""]
-    assert line(grid, 1) == ["66.0", "−4.0", "–", "–", "–", "", ""]
+    # Student's t with one degree of freedom: 12.706 standard errors of 0.01
+    assert line(grid, 0) == ["70.0 [57.3, 82.7]", "", "50.0 [50.0, 50.0]", "", "2", "", ""]
+    # the change is against the run from the same seed, not against the mean
+    assert line(grid, 1) == ["66.0", "−3.0", "50.0", "+0.0", "1", "", ""]
     assert line(grid, 2) == ["", "", "", "", "", "73.2", "71.9"] and grid.rows[2].kind == "paper"
-    assert "Budget of each run: steps 200." in grid.notes
+    assert "trained from the preset nano" in grid.notes[0]
+    (trials / "ablation.json").write_text('{"table": []}')
+    with pytest.raises(DataError, match=r"ablation.json should say .*miras-ablation"):
+        read_folder(trials)
 
 
 def test_strata_stand_in_their_own_order(make_run: MakeRun) -> None:

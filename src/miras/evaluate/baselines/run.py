@@ -23,6 +23,7 @@ from miras.evaluate.baselines.coordinates import Coordinates
 from miras.evaluate.baselines.masks import MASKS, Refine, mark_all
 from miras.evaluate.cases import Case, Cases, read_cases
 from miras.evaluate.predictions import History, write_predictions
+from miras.evaluate.record import told_command, versions, weights_hash
 from miras.evaluate.runs import CASES, PREDICTIONS
 from miras.files import write_beside
 from miras.llm.client import Endpoint
@@ -110,8 +111,6 @@ async def ask_all(job: Baseline, cases: Cases, store: Store, tell: Callable[[], 
 
 def write_out(job: Baseline, cases: Cases, store: Store) -> dict[str, Any]:
     """Writes all answers as predictions and gives their first line. Raises ConfigError when coordinates are unclear."""
-    from miras.evaluate.record import told_command, versions
-
     held = {kept["id"]: Held.from_json(kept) for kept in store.items()}
     talks = [(case, held[case.id]) for case in cases]
     if job.masks == "boxes":
@@ -139,7 +138,6 @@ def write_out(job: Baseline, cases: Cases, store: Store) -> dict[str, Any]:
 def _through_nano(job: Baseline, cases: Cases, store: Store, tell: Callable[[], None]) -> tuple[Refine, dict[str, str]]:
     """What makes finer masks of boxes, and what the predictions say about it."""
     from miras.evaluate.baselines import decoder
-    from miras.evaluate.record import weights_hash
     from miras.model.miras import Miras
 
     nano = Miras.from_pretrained("nano", merge_lora=True).eval()

@@ -9,10 +9,10 @@ __all__ = ["UNKNOWN", "Card", "Cards", "Cell", "Column", "Figure", "Grid", "Pict
 UNKNOWN = "–"
 """What stands where nothing is known."""
 
-Unit = Literal["percent", "points", "count", "plain", "seconds"]
-"""How a number is shown: 0..1 as percent, a judge's points, a whole number, as it is, or seconds."""
+Unit = Literal["percent", "points", "count", "plain"]
+"""How a number is shown: 0..1 as percent, a judge's points, a whole number, or as it is."""
 
-_DIGITS: dict[Unit, int] = {"percent": 1, "points": 2, "count": 0, "plain": 3, "seconds": 1}
+_DIGITS: dict[Unit, int] = {"percent": 1, "points": 2, "count": 0, "plain": 3}
 
 
 @dataclass(frozen=True)

@@ -65,8 +65,12 @@ def write_report(
     names = list(dict.fromkeys(run.model for run in every)) or ["a model with parts left out"]
     title = title or f"Evaluation of {', '.join(names)}"
     summary = "; ".join(dict.fromkeys(run.data for run in every)) or "Trials with parts left out"
+    tell("writing")
+    return _written(out, title, summary, seed, parts)
+
+
+def _written(out: Path, title: str, summary: str, seed: int, parts: Sequence[Section]) -> Path:
     with made_beside(out, replacing=[*_FILES, PICTURES]) as folder:
-        tell("writing")
         write_text(folder / "report.html", as_page(title, summary, parts))
         write_text(folder / "report.md", as_markdown(title, summary, parts))
         about = {**_FORMAT, "title": title, "summary": summary, "seed": seed}

@@ -23,6 +23,9 @@ ABLATION = "ablation.json"
 SETTINGS = ("zero-shot", "fine-tuned")
 """How a model met the data."""
 
+_TRIALS = "miras-ablation"
+"""What the file of trials calls itself."""
+
 
 @dataclass(frozen=True)
 class Ablation:
@@ -109,7 +112,7 @@ def read_folder(folder: Path, setting: str | None = None) -> Run | Ablation:
     Raises DataError like `read_scored` and `read_judged`, and for targets that are not those of the cases and answers.
     """
     if (folder / ABLATION).is_file():
-        return Ablation(folder, read_object(folder / ABLATION))
+        return Ablation(folder, read_object(folder / ABLATION, _TRIALS, 1))
     scored = read_scored(folder)
     setting = setting or scored.said("setting")
     if setting not in (None, *SETTINGS):

@@ -47,6 +47,6 @@ def test_the_human_row_is_the_mean_of_the_experts() -> None:
 
 
 def test_a_row_of_the_paper_is_marked_as_such() -> None:
-    rows = paper_table("table6").shown(blank=2)
+    rows = paper_table("table6").shown(before=2)
     assert {(row.kind, row.note) for row in rows} == {("paper", "paper")}
     assert rows[0].cells == ((), (), "73.2", "71.9")

@@ -42,7 +42,7 @@ def test_table_3_has_two_lines_for_a_run_and_dashes_for_what_is_unknown(make_run
     grid = masks_and_words([read(make_run(), "zero-shot")])
     assert grid is not None
     assert headings(grid)[:2] == [("halves · val · talk", "other data"), ("Zero-shot", "")]
-    assert line(grid, 2) == ["25.0", "50.0", "–", "75.0", "8.5", "10.0 / 20.0", "–", "–", "–"]
+    assert line(grid, 2) == ["25.0", "50.0", "–", "75.0", "8.5", "10.0 / 20.0", "–", "–", ""]
     assert line(grid, 3) == ["58.6 [50.0, 61.0]", "–", "–", "–", "", "", "", "", ""]
     assert headings(grid)[2:] == [("PRIST · test", "the paper's data"), ("Zero-shot", ""), ("Fine-tuned", "")]
     after = grid.rows[grid.rows.index(next(row for row in grid.rows if row.name == "PRIST · test")) :]
@@ -71,7 +71,7 @@ def test_a_run_without_figures_has_no_zero(make_run: MakeRun) -> None:
     grid = masks_and_words([run])
     assert grid is not None
     own = [place for place, row in enumerate(grid.rows) if row.kind == "own"]
-    assert [line(grid, place) for place in own] == [["–"] * 5 + ["– / –", "0.0", "–", "–"]]
+    assert [line(grid, place) for place in own] == [["–"] * 5 + ["– / –", "0.0", "–", ""]]
     assert masks_and_words([read(make_run("none", masks=None, text=None, text_without_last=None))]) is None
     assert tiles(read(make_run("bare", masks=None, text=None, text_without_last=None, replies=None))) == ()
 
@@ -81,9 +81,12 @@ def test_words_without_the_last_turn_are_named_as_such(make_run: MakeRun) -> Non
     runs = [read(make_run("box", text=None, text_without_last=words)), read(make_run("all"))]
     grid = masks_and_words(runs)
     assert grid is not None
-    rows = [(row.note, text(row.cells[4]), text(row.cells[8])) for row in grid.rows if row.kind == "own"]
-    assert rows[::2] == [("micro, words without the last turn", "50.0", "75.0"), ("micro", "8.5", "–")]
-    assert grid.notes[1] == "nano on halves · val · talk: BERTS. is BERTScore[a model]."
+    assert [column.name for column in grid.columns[-2:]] == ["BERTS.", "BERTScore[a model]"]
+    rows = [(row.note, *(text(row.cells[at]) for at in (4, 8, 9))) for row in grid.rows if row.kind == "own"]
+    assert rows[::2] == [("micro, words without the last turn", "50.0", "", "75.0"), ("micro", "8.5", "", "")]
+    paper = [row for row in grid.rows if row.kind == "paper"]
+    assert paper and all(row.cells[8] and row.cells[9] == () for row in paper)
+    assert "a column of its own" in grid.notes[1]
     assert "the last reply of each conversation is left out" in grid.notes[2]
 
 

@@ -25,10 +25,11 @@ class PaperTable:
     data: Mapping[str, Any] | None = None
     """Benchmark, split and number of cases behind it."""
 
-    def shown(self, setting: str = "all", *, blank: int = 0) -> list[Row]:
-        """Its rows in that setting, marked as the paper's, behind so many blank cells."""
+    def shown(self, setting: str = "all", *, before: int = 0, after: int = 0) -> list[Row]:
+        """Its rows in that setting, marked as the paper's, between so many blank cells."""
         return [
-            Row(name, (*((),) * blank, *cells), "paper", note="paper") for name, *cells in self.rows.get(setting, ())
+            Row(name, (*((),) * before, *cells, *((),) * after), "paper", note="paper")
+            for name, *cells in self.rows.get(setting, ())
         ]
 
 

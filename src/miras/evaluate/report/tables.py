@@ -31,8 +31,10 @@ def masks_and_words(runs: Sequence[Run]) -> Grid | None:
     paper = paper_table("table3")
     columns = [Column(name, "Pixel-wise") for name in ("CIoU", "Prec.", "Recall", "F1")]
     columns += [Column(name, "Response") for name in ("BLEU-4", "Dist-1/2", "ROU_L.", "MET.", "BERTS.")]
+    berts = list(dict.fromkeys(name for run in shown if (name := _bertscore(run))))
+    columns += [Column(name, "Ours") for name in berts]
     notes = [_OURS_IN_3, *_response_notes(shown), *_interval_notes(shown), _BOLD, *paper.known]
-    rows = by_data(shown, _line_of_3, paper)
+    rows = by_data(shown, lambda run: _line_of_3(run, berts), paper, after=len(berts))
     title = "Table 3: pixel-level reasoning segmentation, in percent"
     return Grid("table3", title, tuple(columns), tuple(rows), tuple(notes), "Model")
 
@@ -73,8 +75,11 @@ def _lines_of_5(runs: Sequence[Run]) -> list[Row]:
     return rows
 
 
-def by_data(runs: Sequence[Run], lines: Callable[[Run], list[Row]], paper: PaperTable) -> list[Row]:
-    """Our lines under headings of their data and setting; those about the paper's data share its heading."""
+def by_data(runs: Sequence[Run], lines: Callable[[Run], list[Row]], paper: PaperTable, *, after: int = 0) -> list[Row]:
+    """Our lines under headings of their data and setting; those about the paper's data share its heading.
+
+    `after` are the cells that our lines have more than the paper's.
+    """
     groups: dict[str, list[Run]] = {}
     same = []
     for run in runs:
@@ -88,15 +93,17 @@ def by_data(runs: Sequence[Run], lines: Callable[[Run], list[Row]], paper: Paper
         rows += _by_setting(members, lines)
     assert paper.data is not None
     rows.append(Row(f"{paper.data['benchmark'].upper()} · {paper.data['split']}", kind="data", note="the paper's data"))
-    return rows + _by_setting(same, lines, paper)
+    return rows + _by_setting(same, lines, paper, after)
 
 
-def _by_setting(runs: Sequence[Run], lines: Callable[[Run], list[Row]], paper: PaperTable | None = None) -> list[Row]:
+def _by_setting(
+    runs: Sequence[Run], lines: Callable[[Run], list[Row]], paper: PaperTable | None = None, after: int = 0
+) -> list[Row]:
     rows: list[Row] = []
     for setting in (*SETTINGS, None):
         inside = [row for run in runs if run.setting == setting for row in lines(run)]
         if paper is not None and setting is not None:
-            inside += paper.shown(setting)
+            inside += paper.shown(setting, after=after)
         if inside:
             title = "Setting not stated" if setting is None else setting.capitalize()
             rows += [Row(title, kind="setting"), *inside]
@@ -122,9 +129,11 @@ def spoken_part(run: Run) -> str | None:
     return next((part for part in _PARTS if run.figures.get(part)), None)
 
 
-def _line_of_3(run: Run) -> list[Row]:
-    part = spoken_part(run)
-    words = tuple(tuple(_word(run, part, name) for name in names) for names in (*_WORDS, (_bertscore(run, part),)))
+def _line_of_3(run: Run, berts: Sequence[str]) -> list[Row]:
+    """Micro and macro; BERTScore stands in a column of its model, never in the paper's, whose model is not known."""
+    part, own = spoken_part(run), _bertscore(run)
+    words: tuple[Cell, ...] = tuple(tuple(_word(run, part, name) for name in names) for names in _WORDS)
+    words = (*words, (), *((_word(run, part, name),) if name == own else () for name in berts))
     micro, macro = (tuple((run.figure("masks", pair[kind]),) for pair in _MASKS) for kind in (0, 1))
     told = ", ".join(filter(None, (run.note, _PARTS[part] if part else "")))
     if not run.figures.get("masks"):
@@ -140,19 +149,20 @@ def _word(run: Run, part: str | None, name: str | None) -> Figure:
     return Figure(None) if part is None or name is None else run.figure(part, name)
 
 
-def _bertscore(run: Run, part: str | None) -> str | None:
+def _bertscore(run: Run) -> str | None:
     """The name of its BERTScore, which says by which model."""
+    part = spoken_part(run)
     found = run.figures.get(part) if part else None
     return next((name for name in found or () if name.startswith("BERTScore")), None)
 
 
 def _response_notes(runs: Sequence[Run]) -> list[str]:
-    notes = [
-        f"{run.model} on {run.data}: BERTS. is {name}." for run in runs if (name := _bertscore(run, spoken_part(run)))
-    ]
+    notes = []
+    if any(_bertscore(run) for run in runs):
+        notes.append("BERTScore depends on its model, which the paper does not name: ours has a column of its own.")
     if any(spoken_part(run) == "text_without_last" for run in runs):
         notes.append("Where a line says so, the last reply of each conversation is left out of the response figures.")
-    return list(dict.fromkeys(notes))
+    return notes
 
 
 def _interval_notes(runs: Sequence[Run]) -> list[str]:

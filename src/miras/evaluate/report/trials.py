@@ -18,7 +18,7 @@ def ablation_table(trials: Ablation, name: str = "table6") -> Grid:
     rows = [_line(one, trials.source) for one in trials.content["table"]]
     columns = [Column(title, "Ours") for _, figure in _FIGURES for title in (figure, f"change of {figure}")]
     columns.append(Column("runs", "Ours"))
-    rows += paper.shown(blank=len(columns))
+    rows += paper.shown(before=len(columns))
     columns += [Column(str(split), "Paper, refCOCOg") for split in paper.columns]
     notes = (
         f"Ours: means over the runs of a line, in percent, trained from the preset {trials.content['plan']['preset']}; "

@@ -10,6 +10,7 @@ from rich.console import Console
 from miras.ablate import run as ablation
 from miras.ablate.plan import Plan, read_plan
 from miras.ablate.training import entries
+from miras.evaluate.runs import ABLATION
 
 PLAN = """
 preset: tiny
@@ -37,7 +38,7 @@ def plan(tmp_path: Path) -> Plan:
 def _run(plan: Plan, out: Path, data: Path, seeds: int = 1) -> dict[str, Any]:
     more = {"data": str(data), "states": str(out / "states"), "val_targets": 0}
     ablation.run_ablation(plan, out, range(seeds), more, targets=2, console=Console(quiet=True))
-    table: dict[str, Any] = json.loads((out / ablation.TABLE).read_text())
+    table: dict[str, Any] = json.loads((out / ABLATION).read_text())
     return table
 
 

@@ -10,20 +10,16 @@ from rich.console import Console
 from miras.ablate.plan import Plan
 from miras.ablate.table import FIGURES, Result, rows_of, shown
 from miras.ablate.training import Entry, entries, train_entry
+from miras.evaluate import runs
 from miras.evaluate.benchmarks.registry import write_benchmark
 from miras.evaluate.benchmarks.wanted import Wanted
 from miras.evaluate.parts import Share
 from miras.evaluate.record import told_command, versions
 from miras.evaluate.run import run_predict
-from miras.evaluate.runs import FIGURES as FIGURES_FILE
-from miras.evaluate.runs import PREDICTIONS
 from miras.evaluate.score import score_run
 from miras.files import write_json
 
-__all__ = ["TABLE", "run_ablation"]
-
-TABLE = "ablation.json"
-"""The table, within the folder of the ablation."""
+__all__ = ["run_ablation"]
 
 _REPLICATES = 200
 
@@ -53,8 +49,8 @@ def run_ablation(
 def _score(entry: Entry, cases: Path) -> None:
     """Ask the trained model what all are asked, and score its answers."""
     run = entry.folder / "run"
-    if not (run / FIGURES_FILE).is_file():
-        if not (run / PREDICTIONS).is_file():
+    if not (run / runs.FIGURES).is_file():
+        if not (run / runs.PREDICTIONS).is_file():
             run_predict(cases, run, str(entry.model), share=Share())
         score_run(run, replicates=_REPLICATES)
 
@@ -63,7 +59,7 @@ def _results(everything: Sequence[Entry]) -> list[Result]:
     """What is finished, whichever process finished it."""
     found = []
     for entry in everything:
-        path = entry.folder / "run" / FIGURES_FILE
+        path = entry.folder / "run" / runs.FIGURES
         if path.is_file():
             masks = json.loads(path.read_text(encoding="utf-8"))["masks"]
             figures = {figure: masks[figure] for figure in FIGURES}
@@ -82,4 +78,4 @@ def _write_table(plan: Plan, everything: Sequence[Entry], out: Path) -> None:
         "command": told_command(),
         "versions": versions(),
     }
-    write_json(out / TABLE, content)
+    write_json(out / runs.ABLATION, content)

@@ -1,7 +1,9 @@
 """A run of an evaluation as a folder: what was asked, what was answered, and all that was made of it."""
 
-__all__ = ["CASES", "FIGURES", "JUDGE", "PREDICTIONS", "TARGETS"]
+__all__ = ["ABLATION", "CASES", "FIGURES", "JUDGE", "PREDICTIONS", "TARGETS"]
 
+ABLATION = "ablation.json"
+"""The table of an ablation, in place of a run."""
 CASES = "cases.jsonl"
 """What was asked, see `cases`."""
 PREDICTIONS = "predictions.jsonl"

@@ -13,13 +13,11 @@ from miras.evaluate.judge.judged import Judged, read_judged
 from miras.evaluate.lines import shown
 from miras.evaluate.report.content import Figure, Unit
 from miras.evaluate.report.outcomes import Outcome, outcomes
-from miras.evaluate.runs import JUDGE
+from miras.evaluate.runs import ABLATION, JUDGE
 from miras.evaluate.scored import Scored, at, read_object, read_scored
 
-__all__ = ["ABLATION", "SETTINGS", "Ablation", "Run", "bounds", "number", "read_folder"]
+__all__ = ["SETTINGS", "Ablation", "Run", "bounds", "number", "read_folder"]
 
-ABLATION = "ablation.json"
-"""What a folder of trials holds in place of figures."""
 SETTINGS = ("zero-shot", "fine-tuned")
 """How a model met the data."""
 

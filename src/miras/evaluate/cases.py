@@ -48,6 +48,11 @@ class Case:
         return self.dialogue.image
 
     @property
+    def unit(self) -> str:
+        """What intervals draw as a whole: the image, or the case where there is none."""
+        return self.image or self.id
+
+    @property
     def targets(self) -> tuple[tuple[Target, ...], ...]:
         """The true targets of each turn."""
         counts = [answer.count(tokens.SEG) for answer in self.dialogue.answers]

@@ -5,23 +5,19 @@ a paired permutation test over them (`miras.metrics.resample`, `miras.metrics.pa
 BERTScore is not kept reply by reply: both come without interval and p.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
-from miras import tokens
 from miras.errors import ConfigError, DataError
 from miras.evaluate.record import told_command
 from miras.evaluate.runs import CASES, PREDICTIONS, TARGETS
 from miras.evaluate.scored import Scored, at, read_scored
+from miras.evaluate.spoken import Spoken, measure
 from miras.evaluate.targets import UNASKED, Met
 from miras.metrics.paired import Permutations, p_values
 from miras.metrics.resample import Difference, Replicas, Resamples, difference
-from miras.metrics.text import pair_statistics
 from miras.metrics.text_resample import TextReplicas, TextResamples, text_difference, text_p_values
 
 __all__ = ["FORMAT", "VERSION", "compare_runs", "compare_scored"]
@@ -54,7 +50,7 @@ def compare_scored(
     """
     _must_be_alike(run, other)
     drawn, thrown = Resamples(replicates, seed), Permutations(replicates, seed)
-    mine, yours = (list(_rows(one)) for one in (run, other))
+    mine, yours = (measure(one.cases or (), one.predictions or ()) for one in (run, other))
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -128,31 +124,12 @@ def _replicas(met: Sequence[Met], band: str, by: Sequence[str], drawn: _Drawn) -
     return made
 
 
-@dataclass(frozen=True)
-class _Row:
-    """The text statistics of one reply beside the true one."""
-
-    numbers: np.ndarray
-    """(columns,) of `pair_statistics`."""
-    unit: str
-    last: bool
-    """Whether it ends its conversation."""
-
-
-def _rows(one: Scored) -> Iterator[_Row]:
-    for case, answered in zip(one.cases or (), one.predictions or (), strict=True):
-        turns = list(zip(case.dialogue.answers, answered.turns, strict=True))
-        for place, (true, said) in enumerate(turns, 1):
-            numbers = pair_statistics(tokens.strip(true), tokens.strip(said.text))
-            yield _Row(numbers, case.image or case.id, place == len(turns))
-
-
-def _not_last(rows: Sequence[_Row]) -> list[_Row]:
+def _not_last(rows: Sequence[Spoken]) -> list[Spoken]:
     return [row for row in rows if not row.last]
 
 
 def _text(
-    run: Scored, other: Scored, name: str, mine: Sequence[_Row], yours: Sequence[_Row], replicates: int, seed: int
+    run: Scored, other: Scored, name: str, mine: Sequence[Spoken], yours: Sequence[Spoken], replicates: int, seed: int
 ) -> dict[str, Any] | None:
     ours, theirs = run.figures[name], other.figures[name]
     if ours is None or theirs is None:

@@ -23,7 +23,7 @@ from miras.files import write_beside, write_json
 from miras.settings import differences
 from miras.types import Prediction
 
-__all__ = ["Parts", "Share", "adopt_cases"]
+__all__ = ["Parts", "Share", "adopt_cases", "copy_cases"]
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,19 @@ class Share:
 
 def adopt_cases(cases: Path, run: Path) -> Cases:
     """The cases of a file, with a copy in the folder of a run. Raises ConfigError when the folder holds others."""
-    asked, kept = read_cases(cases), run / CASES
-    if kept.is_file():
-        if read_cases(kept).sha256 != asked.sha256:
-            raise ConfigError(f"{run} holds a run on other cases than {cases}; name another folder")
-    else:
-        with write_beside(kept) as beside:
-            beside.write_bytes(cases.read_bytes())
+    asked = read_cases(cases)
+    copy_cases(cases, run)
     return asked
+
+
+def copy_cases(cases: Path, run: Path) -> None:
+    """Copies a file of cases into the folder of a run. Raises ConfigError when the folder holds others."""
+    content, kept = cases.read_bytes(), run / CASES
+    if not kept.is_file():
+        with write_beside(kept) as beside:
+            beside.write_bytes(content)
+    elif kept.read_bytes() != content:
+        raise ConfigError(f"{run} holds a run on other cases than {cases}; name another folder")
 
 
 class Parts:

@@ -4,25 +4,23 @@ The run's folder gets `targets.jsonl`, what each target met with, and `figures.j
 null.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import repeat
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from miras import tokens
 from miras.evaluate.cases import Cases, read_cases
 from miras.evaluate.predictions import Predictions, read_predictions
 from miras.evaluate.record import told_command, versions
 from miras.evaluate.replies import reply_figures
 from miras.evaluate.runs import CASES, FIGURES, PREDICTIONS, TARGETS
+from miras.evaluate.spoken import Spoken, measure
 from miras.evaluate.targets import Met, meet, write_targets
 from miras.files import write_beside, write_json
 from miras.metrics.bertscore import BertScore
 from miras.metrics.conventions import authors_validation, paper_table3
 from miras.metrics.masks import Strata
 from miras.metrics.resample import Resamples
-from miras.metrics.text import TextSums, TextTools, pair_statistics
+from miras.metrics.text import TextSums, TextTools
 from miras.metrics.text_resample import TextResamples
 
 __all__ = ["FORMAT", "VERSION", "adopt_answers", "mask_figures", "score_run", "text_figures"]
@@ -56,12 +54,12 @@ def score_run(
     met = [one for case, answered in zip(cases, predictions, strict=True) for one in meet(case, answered)]
     masks, mask_intervals = mask_figures(met, Resamples(replicates, seed))
     intervals: dict[str, Any] = {"level": _LEVEL, "replicates": replicates, "seed": seed, "masks": mask_intervals}
-    spoken = list(_spoken(cases, predictions))
+    spoken, tools = measure(cases, predictions, bertscore), bertscore.tools() if bertscore else TextTools()
     texts: dict[str, Any] = {}
     for name, rows in {"text": spoken, "text_without_last": [one for one in spoken if not one.last]}.items():
         if name == "text" and predictions.about.get("text_turns", "all") != "all":
             rows = []  # the last replies were asked for in another form
-        texts[name], intervals[name] = text_figures(rows, bertscore, Resamples(replicates, seed))
+        texts[name], intervals[name] = text_figures(rows, tools, Resamples(replicates, seed))
     replies = reply_figures((case.dialogue, one.turns) for case, one in zip(cases, predictions, strict=True))
     figures = {
         "format": FORMAT,
@@ -108,37 +106,16 @@ def _with_boundary(figures: dict[str, Any], edges: Mapping[str, Any]) -> dict[st
     return {**figures, "boundary_iou": edges.get("giou"), **strata}
 
 
-@dataclass(frozen=True)
-class _Spoken:
-    """A true answer and the model's, as a person reads them."""
-
-    reference: str
-    generated: str
-    unit: str
-    last: bool
-
-
-def _spoken(cases: Cases, predictions: Predictions) -> Iterator[_Spoken]:
-    for case, answered in zip(cases, predictions, strict=True):
-        left = len(answered.turns)
-        for true, said in zip(case.dialogue.answers, answered.turns, strict=True):
-            left -= 1
-            yield _Spoken(tokens.strip(true), tokens.strip(said.text), case.image or case.id, not left)
-
-
 def text_figures(
-    spoken: Sequence[_Spoken], bertscore: BertScore | None, drawn: Resamples
+    spoken: Sequence[Spoken], tools: TextTools, drawn: Resamples
 ) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    """Every text figure over the answers, and the interval of each that has one; None without answers."""
+    """Every text figure over the replies, and the interval of each that has one; None without replies."""
     if not spoken:
         return None, None
-    tools = bertscore.tools() if bertscore else TextTools()
-    known = bertscore.scores([(one.reference, one.generated) for one in spoken]) if bertscore else repeat(None)
     sums, resamples = TextSums(tools), TextResamples(drawn)
-    for one, score in zip(spoken, known, strict=False):
-        row = pair_statistics(one.reference, one.generated, bertscore=score)
-        sums.add(row, one.generated)
-        resamples.update(row, one.unit)
+    for one in spoken:
+        sums.add(one.numbers, one.text)
+        resamples.update(one.numbers, one.unit)
     intervals: dict[str, Any] = resamples.intervals(_LEVEL)
     if (interval := intervals.pop("bertscore")) is not None and tools.bertscore:
         intervals[tools.bertscore] = interval

@@ -106,7 +106,6 @@ def _in_turn(
     case: Case, turn: int, targets: Sequence[Target], true: Sequence[Rle], marks: Sequence[Mark]
 ) -> Iterator[Met]:
     matching = match([mark.mask for mark in marks], true)
-    unit = case.image or case.id
     own = {f"by_{name}": stratum for name, stratum in case.labels.items()} | {"by_turn": str(turn + 1)}
     for index, (target, mask, place) in enumerate(zip(targets, true, matching.partners, strict=True)):
         mark = None if place is None else marks[place]
@@ -119,7 +118,7 @@ def _in_turn(
             score=mark.score if mark else None,
             pixels=matching.counts[index],
             boundary=boundary_counts(mark.mask if mark else None, mask),
-            unit=unit,
+            unit=case.unit,
             labels=own | {"by_size": granularity(area(mask) / max(1, mask["size"][0] * mask["size"][1]))},
         )
     for place, pixels in zip(matching.extra, matching.extra_counts, strict=True):
@@ -133,7 +132,7 @@ def _in_turn(
             score=mark.score,
             pixels=pixels,
             boundary=Counts(0, alone.fn, 0, alone.tn),  # its true mask is empty: what is there is too much
-            unit=unit,
+            unit=case.unit,
             labels=own | {"by_size": UNASKED},
         )
 

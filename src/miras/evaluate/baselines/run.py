@@ -6,7 +6,6 @@ predictions.
 
 import asyncio
 import logging
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,10 +21,10 @@ from miras.evaluate.baselines.ask import PROMPTS, Held, hold
 from miras.evaluate.baselines.coordinates import Coordinates
 from miras.evaluate.baselines.masks import MASKS, Refine, mark_all
 from miras.evaluate.cases import Case, Cases, read_cases
+from miras.evaluate.parts import copy_cases
 from miras.evaluate.predictions import History, write_predictions
 from miras.evaluate.record import told_command, versions, weights_hash
-from miras.evaluate.runs import CASES, PREDICTIONS
-from miras.files import write_beside
+from miras.evaluate.runs import PREDICTIONS
 from miras.llm.client import Endpoint
 from miras.llm.limits import Limits
 from miras.llm.pictures import LONGEST, Sent, sent
@@ -84,9 +83,7 @@ def run_baseline(job: Baseline) -> dict[str, Any]:
     logging.getLogger("miras").setLevel(logging.INFO)
     with Store(job.out / "run.sqlite") as store:
         store.claim(job.settings(cases))
-        if not (job.out / CASES).exists():
-            with write_beside(job.out / CASES) as beside:
-                shutil.copyfile(job.cases, beside)
+        copy_cases(job.cases, job.out)
         with _shown("conversations", len(cases), len(store.finished())) as tell:
             asyncio.run(ask_all(job, cases, store, tell))
         return write_out(job, cases, store)

@@ -35,7 +35,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model": _WORDS | {"data", "wheels"},
     # data.masks holds the one rule of what is fine, medium and coarse
     "metrics": {"errors", "files", "types", "wheels", "data.masks"},
-    "train": _WORDS | {"data", "model", "metrics"},
+    "sets": _WORDS | {"data", "pages"},
+    "train": _WORDS | {"data", "sets", "model", "metrics"},
     "evaluate": _WORDS | {"data", "model", "metrics", "llm", "pages"},
     "ablate": _WORDS | {"data", "model", "metrics", "train", "evaluate"},
     "serve": _WORDS | {"data", "model", "pages"},

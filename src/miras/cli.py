@@ -12,6 +12,7 @@ from miras.ablate.command import ablate
 from miras.annotate.command import app as annotate
 from miras.errors import MirasError
 from miras.evaluate.command import app as evaluate
+from miras.export.command import export
 from miras.generate.command import generate
 from miras.prist.command import app as prist
 
@@ -43,6 +44,7 @@ app.add_typer(prist, name="prist")
 app.command("generate")(generate)
 app.add_typer(annotate, name="annotate")
 app.command("ablate")(ablate)
+app.command("export")(export)
 
 _Model = Annotated[str, typer.Option(help="A preset's name or a folder that save_pretrained wrote.")]
 

@@ -14,10 +14,10 @@ from miras.evaluate import runs
 from miras.evaluate.benchmarks.registry import write_benchmark
 from miras.evaluate.benchmarks.wanted import Wanted
 from miras.evaluate.parts import Share
-from miras.evaluate.record import told_command, versions
 from miras.evaluate.run import run_predict
 from miras.evaluate.score import score_run
 from miras.files import write_json
+from miras.provenance import told_command, versions
 
 __all__ = ["run_ablation"]
 

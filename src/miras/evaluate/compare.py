@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from miras.errors import ConfigError, DataError
-from miras.evaluate.record import told_command
 from miras.evaluate.runs import CASES, PREDICTIONS, TARGETS
 from miras.evaluate.scored import Scored, at, read_scored
 from miras.evaluate.spoken import Spoken, measure
@@ -19,6 +18,7 @@ from miras.evaluate.targets import UNASKED, Met
 from miras.metrics.paired import Permutations, p_values
 from miras.metrics.resample import Difference, Replicas, Resamples, difference
 from miras.metrics.text_resample import TextReplicas, TextResamples, text_difference, text_p_values
+from miras.provenance import told_command
 
 __all__ = ["FORMAT", "VERSION", "compare_runs", "compare_scored"]
 

@@ -14,8 +14,8 @@ from miras.evaluate.cases import Case, Cases
 from miras.evaluate.parts import Parts, Share, adopt_cases
 from miras.evaluate.predict import AskMany, Chat, Task, predict
 from miras.evaluate.predictions import History
-from miras.evaluate.record import told_command, versions, weights_hash
 from miras.evaluate.runs import PREDICTIONS
+from miras.provenance import told_command, versions, weights_hash
 from miras.types import Prediction
 
 __all__ = ["Show", "answer", "run_predict", "show_images"]

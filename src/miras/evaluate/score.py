@@ -10,7 +10,6 @@ from typing import Any
 
 from miras.evaluate.cases import Cases, read_cases
 from miras.evaluate.predictions import Predictions, read_predictions
-from miras.evaluate.record import told_command, versions
 from miras.evaluate.replies import reply_figures
 from miras.evaluate.runs import CASES, FIGURES, PREDICTIONS, TARGETS
 from miras.evaluate.spoken import Spoken, measure
@@ -22,6 +21,7 @@ from miras.metrics.masks import Strata
 from miras.metrics.resample import Resamples
 from miras.metrics.text import TextSums, TextTools
 from miras.metrics.text_resample import TextResamples
+from miras.provenance import told_command, versions
 
 __all__ = ["FORMAT", "VERSION", "adopt_answers", "mask_figures", "score_run", "text_figures"]
 

@@ -20,7 +20,7 @@ from transformers.initialization import no_init_weights
 from miras import tokens
 from miras.errors import CheckpointError
 from miras.files import made_beside
-from miras.model import pretrained
+from miras.model import adapter, pretrained
 from miras.model.build import build, build_processor
 from miras.model.configuration import MirasConfig
 from miras.model.miras import Miras
@@ -35,7 +35,8 @@ _SHARD_BYTES = 14 * 2**20
 """Largest shard of an embedded model."""
 _ORIGINS = {"language": "language.lm.", "low": "vision.low.", "high": "vision.high."}
 """Which weights each pinned source provides."""
-_OURS = ("config.json", "processor_config.json", "*.safetensors", "tokenizer*", "special_tokens_map.json", "*.jinja")
+_OURS = ("config.json", "processor_config.json", "*.safetensors", "tokenizer*", "special_tokens_map.json", "*.jinja",
+         "adapter_*")  # fmt: skip
 """What saving replaces in a folder; all else there stays."""
 
 
@@ -117,15 +118,17 @@ def load_weights(folder: Path) -> dict[str, Tensor]:
     state: dict[str, Tensor] = {}
     for shard in shards:
         try:
-            state |= load_file(shard, backend="pread")
+            read = load_file(shard, backend="pread")
+            state |= adapter.from_peft(read) if shard.name == adapter.FILE else read
         except (OSError, SafetensorError) as error:
             raise CheckpointError(f"{shard} is broken or cut off ({error}); fetch or save it again") from error
     return state
 
 
-def save(model: Miras, folder: Path, *, frozen: bool, dtype: torch.dtype | None = None) -> None:
+def save(model: Miras, folder: Path, *, frozen: bool, dtype: torch.dtype | None = None, peft: bool = False) -> None:
     """Write a folder; with `frozen=False` only weights that differ from the pinned sources, in shards.
 
+    With `peft` the language model's LoRA lies apart, as PEFT writes and reads an adapter; `load` reads it as well.
     The folder is made beside its place and renamed; files of others that lie in an older one stay.
     """
     state = {name: tensor.detach().contiguous() for name, tensor in _own_state(model).items()}
@@ -138,6 +141,9 @@ def save(model: Miras, folder: Path, *, frozen: bool, dtype: torch.dtype | None 
     if frozen:
         config["sources"] = {}
     with made_beside(folder, replacing=_OURS) as place:
+        if peft:
+            adapter.write_adapter(place, state, model.config.lora, model.config.sources.get("language"))
+            state = {name: tensor for name, tensor in state.items() if not adapter.is_lora(name)}
         shards = _shards(state, _SHARD_BYTES if not frozen else 2**40)
         for index, shard in enumerate(shards):
             save_file(shard, place / f"model-{index + 1:05d}-of-{len(shards):05d}.safetensors", {"format": "pt"})

@@ -23,7 +23,6 @@ from miras.evaluate.baselines.masks import MASKS, Refine, mark_all
 from miras.evaluate.cases import Case, Cases, read_cases
 from miras.evaluate.parts import copy_cases
 from miras.evaluate.predictions import History, write_predictions
-from miras.evaluate.record import told_command, versions, weights_hash
 from miras.evaluate.runs import PREDICTIONS
 from miras.llm.client import Endpoint
 from miras.llm.limits import Limits
@@ -31,6 +30,7 @@ from miras.llm.pictures import LONGEST, Sent, sent
 from miras.llm.server import open_client
 from miras.llm.store import Store
 from miras.llm.work import work_through
+from miras.provenance import told_command, versions, weights_hash
 
 __all__ = ["Baseline", "ask_all", "run_baseline", "write_out"]
 

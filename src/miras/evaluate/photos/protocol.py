@@ -18,10 +18,10 @@ from miras.evaluate.photos.controls import centre_box_giou, other_phrase
 from miras.evaluate.photos.plan import Plan, make_plan, make_tasks
 from miras.evaluate.photos.targets import PhotoCase
 from miras.evaluate.predict import AskMany, Chat, predict
-from miras.evaluate.record import check_writable, versions, weights_hash
 from miras.evaluate.replies import reply_figures
 from miras.files import write_json
 from miras.metrics.masks import Strata, count_all
+from miras.provenance import versions, weights_hash
 from miras.types import Dialogue, Rle, Said
 
 __all__ = ["evaluate_photos", "first_mask", "run_photos"]
@@ -49,7 +49,7 @@ def run_photos(
     from miras.model.session import ask_many
 
     out = Path(out)
-    check_writable(out)
+    _check_writable(out)
     photos = load_photos(data, split)
     chat = Miras.from_pretrained(model, merge_lora=True)
     figures = evaluate_photos(chat, photos, ask_many=ask_many, seed=seed, limit=limit, batch_size=batch_size)
@@ -181,3 +181,10 @@ def _table(figures: Mapping[str, Any]) -> Table:
 
 def _text(figure: float | None) -> str:
     return "none" if figure is None else f"{figure:.3f}"
+
+
+def _check_writable(path: Path) -> None:
+    """Make the folder of `path`, so that a long run does not fail when it comes to write. Raises OSError."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; name the JSON file to write, for example {path / 'photos.json'}")
+    path.parent.mkdir(parents=True, exist_ok=True)

@@ -25,8 +25,8 @@ def report(
     seed: Annotated[int, typer.Option(help="Seed of what is drawn for the pictures.")] = 0,
 ) -> None:
     """Tables beside the paper's, strata, pictures, failures and where every figure comes from."""
-    from miras.evaluate.record import told_command, versions
     from miras.evaluate.report.folder import write_report
+    from miras.provenance import told_command, versions
 
     page = write_report(
         runs or [],

@@ -1,16 +1,15 @@
-"""What makes a figure traceable: the command, versions, the hash of the weights."""
+"""What makes a figure or a model traceable: the command, versions, the hash of the weights."""
 
 import hashlib
 import platform
 import shlex
 import sys
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import torch
 
-__all__ = ["check_writable", "told_command", "versions", "weights_hash"]
+__all__ = ["told_command", "versions", "weights_hash"]
 
 _PACKAGES = ("miras", "torch", "transformers", "numpy", "pillow", "pycocotools")
 
@@ -40,10 +39,3 @@ def weights_hash(model: Any) -> str | None:
         digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}\n".encode())
         digest.update(weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
-
-
-def check_writable(path: Path) -> None:
-    """Make the folder of `path`, so that a long run does not fail when it comes to write. Raises OSError."""
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder; name the JSON file to write, for example {path / 'photos.json'}")
-    path.parent.mkdir(parents=True, exist_ok=True)

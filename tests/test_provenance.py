@@ -2,7 +2,7 @@
 
 import torch
 
-from miras.evaluate.record import versions, weights_hash
+from miras.provenance import versions, weights_hash
 
 
 def test_hash_sees_every_weight_its_name_and_its_type() -> None:

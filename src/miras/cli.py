@@ -14,6 +14,7 @@ from miras.errors import MirasError
 from miras.evaluate.command import app as evaluate
 from miras.generate.command import generate
 from miras.prist.command import app as prist
+from miras.sets.command import app as data
 
 __all__ = ["app", "chat", "demo", "train"]
 
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 app.add_typer(evaluate, name="evaluate")
 app.add_typer(prist, name="prist")
+app.add_typer(data, name="data")
 app.command("generate")(generate)
 app.add_typer(annotate, name="annotate")
 app.command("ablate")(ablate)

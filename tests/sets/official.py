@@ -1,4 +1,4 @@
-"""LISA's folder tree as the authors of its sets hand them out, a few drawn photos each, with all that is odd about them.
+"""Files as the authors of data sets hand them out: photos, outlines, label images, annotation files.
 
 Photos show boxes of one colour each and are annotated by their corners, so what a mask holds can be read off the photo.
 """

@@ -99,7 +99,7 @@ def _mapillary(root: Path) -> None:
 
 def _paco(root: Path) -> None:
     names = {1: "trash_can", 2: "car_(automobile)", 3: "bottle", 4: "wrench", 101: "bottle:cap", 102: "trash_can:lid"}
-    more = {"neg_category_ids": [4, 2, 102], "not_exhaustive_category_ids": [1]}
+    more: dict[str, Any] = {"neg_category_ids": [4, 2, 102], "not_exhaustive_category_ids": [1]}
     images = [_image(9, folder="train2017/", **more), _image(25, folder="train2017/")]
     caps = ((4, 4, 20, 8), (30, 10, 50, 14))
     annotations = [

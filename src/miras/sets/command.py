@@ -43,8 +43,9 @@ def check_sets(
     done: list[Found] = []
     try:
         with console.status("looking") as status:
-            for found in check(root, pairs, samples=samples, seed=seed, tell=status.update):
-                done.append(found)  # one by one, so that Ctrl-C keeps what is finished
+            # one by one, so that Ctrl-C keeps what is finished
+            for pair in pairs:
+                done += check(root, [pair], samples=samples, seed=seed, tell=status.update)
     finally:
         _report(done, root, out, as_json=as_json)
     if not all(found.whole for found in done):

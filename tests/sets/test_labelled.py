@@ -81,6 +81,14 @@ def test_what_is_absent_is_a_thing_that_is_not_there(seed: int) -> None:
     assert all(classes.known(value) for value in (0, 1, 2, 3, 7, 9)) and not classes.known(4)
 
 
+def test_what_may_be_meant_by_what_is_there_is_not_called_absent() -> None:
+    names = {0: "coffee table", 1: "sofa", 2: "couch", 3: "zebra", 4: "pool table"}
+    classes = Classes(names, {9: "table"}, frozenset(), alike=(frozenset({"sofa", "couch"}),))
+    assert classes.absent([]) == tuple(names.values())
+    assert classes.absent(["table"]) == ("sofa", "couch", "zebra"), "they share a word"
+    assert classes.absent(["couch", "zebra"]) == ("coffee table", "pool table"), "it is said to be alike"
+
+
 def test_shipped_classes_are_those_of_the_sets() -> None:
     ade, stuff = read_classes("ade20k"), read_classes("cocostuff")
     assert set(ade.things) | set(ade.stuff) == set(range(1, 151))

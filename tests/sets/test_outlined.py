@@ -112,7 +112,7 @@ def test_paco_knows_parts_what_is_absent_and_what_is_incomplete(tree: Path) -> N
     assert np.array_equal(named(scene, "bottle").draw(), of_color(scene.image, RED) | box(SIZE, *DOGS))
     assert np.array_equal(named(scene, "cap").draw(), box(SIZE, (4, 4, 20, 8), (30, 10, 50, 14)))
     assert scene.absent == ("car", "wrench"), "no part, and nothing that is outlined in part"
-    assert open_paco(tree, "train").scene(1) == Scene(tree / "coco/train2017/000000000025.jpg", ())
+    assert open_paco(tree, "train").scene(1) == Scene(tree / "coco/train2017/000000000025.jpg", (), ("wrench",))
 
 
 def test_pascal_part_knows_parts_alone(tree: Path) -> None:

@@ -100,7 +100,9 @@ def _mapillary(root: Path) -> None:
 def _paco(root: Path) -> None:
     names = {1: "trash_can", 2: "car_(automobile)", 3: "bottle", 4: "wrench", 101: "bottle:cap", 102: "trash_can:lid"}
     more: dict[str, Any] = {"neg_category_ids": [4, 2, 102], "not_exhaustive_category_ids": [1]}
-    images = [_image(9, folder="train2017/", **more), _image(25, folder="train2017/")]
+    # image 25 says of cars both that there are none and that not all are outlined
+    other: dict[str, Any] = {"neg_category_ids": [4, 2], "not_exhaustive_category_ids": [2]}
+    images = [_image(9, folder="train2017/", **more), _image(25, folder="train2017/", **other)]
     caps = ((4, 4, 20, 8), (30, 10, 50, 14))
     annotations = [
         {"image_id": 9, "category_id": 3, "segmentation": packed(box(SIZE, DOGS[0])), "obj_ann_id": 1000},

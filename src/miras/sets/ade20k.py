@@ -36,7 +36,7 @@ ADE20K = Entry(
         Need("ade20k/images/validation", "photos of the validation split", ("val",)),
     ),
     where="http://sceneparsing.csail.mit.edu",
-    licence="BSD-3-Clause for the annotations; photos for non-commercial research and education",
+    licence="annotations BSD-3-Clause, photos for non-commercial research and education",
     open=open_ade20k,
     counts={"train": "20,210 images", "val": "2,000 images"},
 )

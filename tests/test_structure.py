@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model": _WORDS | {"data", "wheels"},
     # data.masks holds the one rule of what is fine, medium and coarse
     "metrics": {"errors", "files", "types", "wheels", "data.masks"},
-    "sets": _WORDS | {"data", "pages"},
+    "sets": _WORDS | {"data", "pages", "wheels"},  # wheels says where the cache is
     "train": _WORDS | {"data", "sets", "model", "metrics"},
     "evaluate": _WORDS | {"data", "model", "metrics", "llm", "pages", "provenance"},
     "ablate": _WORDS | {"data", "model", "metrics", "train", "evaluate", "provenance"},

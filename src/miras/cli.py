@@ -15,6 +15,7 @@ from miras.evaluate.command import app as evaluate
 from miras.export.command import export
 from miras.generate.command import generate
 from miras.prist.command import app as prist
+from miras.sets.command import app as data
 
 __all__ = ["app", "chat", "demo", "train"]
 
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 app.add_typer(evaluate, name="evaluate")
 app.add_typer(prist, name="prist")
+app.add_typer(data, name="data")
 app.command("generate")(generate)
 app.add_typer(annotate, name="annotate")
 app.command("ablate")(ablate)

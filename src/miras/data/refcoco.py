@@ -17,8 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pycocotools import mask as coco
-
+from miras.data.outlines import read_outline
 from miras.errors import DataError
 from miras.types import Rle
 
@@ -66,22 +65,7 @@ class Ref:
 
     def mask(self) -> Rle | None:
         """The pixels of all its polygons together; None where none is drawn. Raises DataError for a broken outline."""
-        height, width = self.size
-        outline = self.outline
-        if outline in (None, [], {}):
-            return None
-        try:
-            if isinstance(outline, dict) or isinstance(outline[0], dict):
-                lengths = [_packed(one, height, width) for one in (outline if isinstance(outline, list) else [outline])]
-            else:
-                lengths = coco.frPyObjects([_corners(one) for one in outline], height, width)
-            merged = coco.merge(lengths)
-        except (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError) as error:
-            raise DataError(
-                f"{self.where}: segmentation should be polygons [x, y, x, y, …] or run lengths {{size, counts}} of a "
-                f"{height}x{width} image ({error}); fetch the file again"
-            ) from error
-        return Rle(size=[height, width], counts=merged["counts"].decode("ascii"))
+        return read_outline(self.outline, *self.size, self.where)
 
 
 def load_refs(root: str | Path, name: str, partition: str, split: str) -> Iterator[Ref]:
@@ -189,23 +173,3 @@ def _ref(ref: Mapping[str, Any], known: _Instances, where: str, instances: Path)
             f"{where} should name ref_id, ann_id, image_id, category_id, split and sentences that {instances.name} "
             f"knows, got {error!r}; take both files from one archive"
         ) from error
-
-
-def _corners(outline: Any) -> list[float]:
-    """A polygon's x, y, x, y, …; pycocotools would take four numbers for a box and drop an odd one."""
-    corners = [float(value) for value in outline]
-    if len(corners) < 6 or len(corners) % 2:
-        raise ValueError(f"a polygon of {len(corners)} numbers")
-    return corners
-
-
-def _packed(outline: Any, height: int, width: int) -> Any:
-    """Run lengths as pycocotools packs them, from counts given as a list, a text or bytes."""
-    if [int(side) for side in outline["size"]] != [height, width]:
-        raise ValueError(f"run lengths of size {outline['size']}")
-    counts = outline["counts"]
-    if isinstance(counts, list):
-        if sum(counts) != height * width or min(counts) < 0:
-            raise ValueError(f"runs of {sum(counts)} pixels")
-        return coco.frPyObjects({"size": [height, width], "counts": counts}, height, width)
-    return {"size": [height, width], "counts": counts if isinstance(counts, bytes) else counts.encode("ascii")}

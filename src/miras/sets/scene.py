@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -48,6 +48,7 @@ class Told:
     dialogues: tuple[Dialogue, ...]
 
 
+@runtime_checkable
 class RegionSet(Protocol):
     """A data set of images with regions."""
 

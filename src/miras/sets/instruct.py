@@ -122,7 +122,7 @@ def _explained(scene: Scene, one: _Found, said: str, rng: np.random.Generator, *
         question = f"Which part of the image shows {slots.get('the', slots['said'])}?"
         marked, phrase = tokens.write(slots["name"]), slots["name"]
     if in_words:
-        return _talk(scene, "in words", question, why)
+        return _talk(scene, "words", question, why)
     answered = _say("explain_a", rng, {"explanation": why, "marked": marked})
     return _talk(scene, "explained", _say("explain_q", rng, {"question": question}), answered, one.target(phrase))
 

@@ -48,12 +48,12 @@ def region_slots(region: Region, rng: np.random.Generator) -> Mapping[str, str]:
     if region.kind == "part" and region.whole:
         whole = region.whole.strip().lower()
         name = f"{name} of the {whole}" if rng.random() < 0.5 else f"{whole} {name}"
-    the = (f"the {name}",)
+    the = [f"the {name}"]
     if region.kind == "thing" and not is_plural(name) and not fact(name).mass:
         if region.count is None:
-            the += (f"every {name}",)
+            the.append(f"every {name}")
         elif region.count > 1:
-            the = (f"every {name}", f"all the {plural(name)}", f"the {plural(name)}")
+            the = [f"every {name}", f"all the {plural(name)}", f"the {plural(name)}"]
     return MappingProxyType({"name": name, "the": pick(rng, the)})
 
 

@@ -49,7 +49,9 @@ class ReferSet:
         """See RegionSet. Masks raise DataError for a broken outline."""
         record = self._records[item]
         regions = [
-            Region(tuple(one["said"]), partial(_draw, one["outline"], tuple(record["size"]), one["where"]), "expression")
+            Region(
+                tuple(one["said"]), partial(_draw, one["outline"], tuple(record["size"]), one["where"]), "expression"
+            )
             for one in record["refs"]
         ]
         return Scene(self.images / record["image"], tuple(regions))

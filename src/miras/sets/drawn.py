@@ -28,14 +28,11 @@ def read_mask(mask: Any, folder: Path, image: str) -> Rle:
     if isinstance(mask, str):
         read = _png(folder / mask)
     elif isinstance(mask, dict):
+        _check_size(mask.get("size"), [height, width], image)
         read = _lengths(mask, height, width)
     else:
         read = _polygons(mask, height, width)
-    if read["size"] != [height, width]:
-        raise DataError(
-            f"the mask should be {height}x{width} like {image}, got {read['size'][0]}x{read['size'][1]}; masks are in "
-            "the pixels of the upright image"
-        )
+    _check_size(read["size"], [height, width], image)
     if not area(read):
         raise DataError(f"the mask on {image} should hold a pixel, got none; leave out what is not there")
     return read
@@ -46,18 +43,21 @@ def _size(path: Path) -> tuple[int, int]:
     return image_size(path)
 
 
+def _check_size(size: Any, expected: list[int], image: str) -> None:
+    if size != expected:
+        raise DataError(f"the mask should have size {expected} like {image}, upright, got {size!r:.40}; scale it")
+
+
 def _lengths(mask: dict[str, Any], height: int, width: int) -> Rle:
-    """COCO's run lengths, as text or as a list of numbers."""
+    """COCO's run lengths of that size, as text or as a list of numbers."""
     try:
-        size, counts = [int(side) for side in mask["size"]], mask["counts"]
-        if isinstance(counts, str):
-            area(read := Rle(size=size, counts=counts))
+        if isinstance(mask["counts"], str):
+            area(read := Rle(size=[height, width], counts=mask["counts"]))
             return read
-        packed = Ref(0, "", (), "", "", (size[0], size[1]), outline={"size": size, "counts": counts}).mask()
+        packed = Ref(0, "", (), "", "", (height, width), outline=mask).mask()
     except (KeyError, TypeError, ValueError, IndexError, MaskError, DataError) as error:
         raise DataError(
-            f"a mask of run lengths should have size [{height}, {width}] and counts that fill it, got {mask!r:.80} "
-            f"({error})"
+            f"a mask of run lengths should have size [{height}, {width}] and counts that fill it, got {mask!r:.80}"
         ) from error
     assert packed is not None
     return packed
@@ -68,12 +68,14 @@ def _polygons(outline: Any, height: int, width: int) -> Rle:
     wanted = f"a list of polygons [x, y, x, y, …] with 0 ≤ x ≤ {width} and 0 ≤ y ≤ {height}"
     try:
         corners = [np.array(one, dtype=float).reshape(-1, 2) for one in outline]
-        inside = [(one >= -_SLACK).all() and (one <= [width + _SLACK, height + _SLACK]).all() for one in corners]
+        for one in corners:  # before they are drawn: a corner that is no number, or far away, takes all memory
+            if not ((one >= -_SLACK).all() and (one <= [width + _SLACK, height + _SLACK]).all()):
+                raise ValueError("a corner outside")
         drawn = Ref(0, "", (), "", "", (height, width), outline=[one.ravel().tolist() for one in corners]).mask()
+        if drawn is None:
+            raise ValueError("no polygon")
     except (TypeError, ValueError, DataError) as error:
         raise DataError(f"the mask should be {wanted}, got {outline!r:.80}") from error
-    if drawn is None or not all(inside):
-        raise DataError(f"the mask should be {wanted}, got {outline!r:.80}")
     return drawn
 
 

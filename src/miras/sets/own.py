@@ -34,9 +34,7 @@ __all__ = ["Own", "OwnRegions", "OwnTalks", "read_own"]
 _SHOWN = 10
 """Most lines that a complaint shows."""
 _ROLES = ("human", "gpt")
-_FORMS = (
-    'image with dialogue and targets, or image with phrase and mask; docs/data.md, "Your own JSONL", has an example'
-)
+_FORMS = "image with dialogue and targets, or image with phrase and mask (docs/data.md has examples)"
 
 _Tell = Callable[[str], None]
 
@@ -98,17 +96,14 @@ def read_own(path: Path, tell: _Tell = lambda _: None) -> Own:
         try:
             lines.append(_line(text, path.parent))
         except (MirasError, KeyError, TypeError, AttributeError) as error:
-            lacks = f"without {error}" if isinstance(error, KeyError) else "otherwise"
-            told = (
-                str(error) if isinstance(error, MirasError) else f"it should hold {_FORMS}, got it {lacks}: {text:.60}"
-            )
+            lacks = f"{error} is missing in" if isinstance(error, KeyError) else "got"
+            told = error if isinstance(error, MirasError) else f"it should hold {_FORMS}, {lacks} {text:.60}"
             complaints.append(f"line {number}: {told}")
     if complaints:
         more = f"\n  … and {len(complaints) - _SHOWN} more" if len(complaints) > _SHOWN else ""
         shown = "".join(f"\n  {complaint}" for complaint in complaints[:_SHOWN])
-        raise DataError(
-            f"{path}: {len(complaints)} of {len(complaints) + len(lines)} lines cannot be used:{shown}{more}"
-        )
+        of = len(complaints) + len(lines)
+        raise DataError(f"{path}: {len(complaints)} of {of} lines cannot be used, mend them:{shown}{more}")
     if not lines:
         raise DataError(f"{path} holds no line; each should hold {_FORMS}")
     short = [line for line in lines if "phrase" in line]

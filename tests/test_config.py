@@ -106,6 +106,8 @@ def test_contradictions_between_several_settings() -> None:
         plain(base | {"sources": {"own": 1}, "own": "a.jsonl"})
     with pytest.raises(ConfigError, match=r"val=a\.jsonl needs text: joint"):
         plain(base | {"val": "a.jsonl"})
+    with pytest.raises(ConfigError, match=r"loss\.naming compares with the names of annotated photos"):
+        plain(base | {"sources": {"own": 1}, "own": "a.jsonl", "text": "joint", "loss": {"naming": 1}})
     with pytest.raises(ConfigError, match="gradient_checkpointing saves nothing"):
         plain(base | {"gradient_checkpointing": True})
     with pytest.raises(ConfigError, match=r"model\.query_width changes a preset"):

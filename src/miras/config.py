@@ -85,7 +85,7 @@ class TrainConfig:
     preset: str | None = None
     """Start from this preset's pretrained parts: tiny, nano or 7b."""
     init: str | None = None
-    """Or start from an earlier run's folder, or from a saved model's."""
+    """Or start from an earlier run's folder, from a saved model's, or from an embedded model by its name: nano."""
     model: dict[str, Any] = field(default_factory=dict)
     """Fields of the preset to replace, such as alignment: half."""
     text: Literal["cached", "joint"] = "joint"
@@ -265,5 +265,7 @@ def _check_sources(config: TrainConfig) -> None:
         raise ConfigError("sources.own needs own, the path of a JSONL; docs/data.md says what it holds")
     if config.sets is None and (public := [name for name in asked if name not in (*SOURCES, OWN)]):
         raise ConfigError(f"sources.{public[0]} needs sets, the folder of public data sets; set it, or leave it out")
+    if config.loss.naming and not set(asked) & set(SOURCES):
+        raise ConfigError("loss.naming compares with the names of annotated photos, and sources has none; set it to 0")
     if wrong := [name for name, members in config.groups.items() if not members or name in (*SOURCES, OWN)]:
         raise ConfigError(f"groups.{wrong[0]} should name data sets and not be a source; see GROUPS in miras.config")

@@ -1,6 +1,7 @@
 """A user's own JSONL: every form of every mask, and every mistake by its line."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,24 @@ def test_a_file_that_is_none_is_said(tmp_path: Path, content: bytes | None, mess
         (tmp_path / "own.jsonl").write_bytes(content)
     with pytest.raises(DataError, match=message):
         read_own(tmp_path / "own.jsonl")
+
+
+def test_the_example_of_the_documents_is_read(tmp_path: Path) -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    example = re.findall(r"^```json\n(.*?)^```$", text.split("## Your own JSONL")[1], re.MULTILINE | re.DOTALL)[0]
+    for name in ("umbrella.png", "shoes.png"):
+        Image.new("RGB", (6, 4)).save(tmp_path / name)
+    Image.fromarray(np.array([[0, 0, 0, 0, 255, 255]] * 4, dtype=np.uint8)).save(tmp_path / "right_shoe.png")
+    own = read_own(write_own(tmp_path, example.splitlines()))
+    umbrella = own.talks.told(0).dialogues[0]
+    assert umbrella.answers[0] == "The umbrella by the door does: [OBJ]red umbrella[SEG]."
+    assert [one.image for one in own.talks.told(1).dialogues] == ["umbrella.png"]
+    scene = own.regions.scene(0)
+    assert [(region.names, int(region.draw().sum())) for region in scene.regions] == [
+        (("left shoe",), 6),
+        (("right shoe",), 8),
+    ]
+    assert [target.mask for target in umbrella.targets] != [None]
 
 
 def test_how_far_it_is_is_told(tmp_path: Path) -> None:

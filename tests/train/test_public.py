@@ -187,3 +187,17 @@ def test_samples_do_not_depend_on_what_was_drawn_before(tree: Path, settings: Se
     first, second = (sample_sets({"refcoco": open_set("refcoco", tree)}, config)["refcoco"] for _ in range(2))
     second.sample(1, 4)
     assert first.sample(0, 9).dialogues == second.sample(0, 9).dialogues
+
+
+def test_a_run_may_start_from_an_embedded_model(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: tuple[Console, StringIO]
+) -> None:
+    own = str(write_own(tmp_path))
+    run_training(settings(sources={"own": 1}, own=own, steps=2, run=str(tmp_path / "first")), told[0])
+    embedded = tmp_path / "embedded"
+    embedded.mkdir()
+    (tmp_path / "first" / "model").rename(embedded / "small")
+    for module in ("miras.model.checkpoint", "miras.train.stages"):
+        monkeypatch.setattr(f"{module}.EMBEDDED", embedded)
+    config = settings(preset=None, init="small", sources={"own": 1}, own=own, steps=2)
+    assert len(prepare(config, told[0]).batches) == 2

@@ -45,12 +45,12 @@ def test_quotes_and_space_within_are_tame() -> None:
 def test_classes_are_written_small_and_counted() -> None:
     rng = np.random.default_rng(0)
 
-    def the(**more: int | None) -> set[str]:
-        region = Region((" Dining Table ",), lambda: boxed(0, 0, 1, 1), "thing", **more)
+    def the(count: int | None) -> set[str]:
+        region = Region((" Dining Table ",), lambda: boxed(0, 0, 1, 1), "thing", count=count)
         slots = [region_slots(region, rng) for _ in range(60)]
         assert {one["name"] for one in slots} == {"dining table"}
         return {one["the"] for one in slots}
 
-    assert the(count=1) == {"the dining table"}
-    assert the() == {"the dining table", "every dining table"}
-    assert the(count=2) == {"every dining table", "all the dining tables", "the dining tables"}
+    assert the(1) == {"the dining table"}
+    assert the(None) == {"the dining table", "every dining table"}
+    assert the(2) == {"every dining table", "all the dining tables", "the dining tables"}

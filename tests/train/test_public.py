@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -151,7 +152,8 @@ def test_a_public_set_can_be_validated_on(tree: Path, settings: Settings) -> Non
     config = settings(sets=str(tree), sources={"prist": 1}, val="refcoco", val_targets=1)
     cases = make_cases(config)
     assert isinstance(cases, SetCases) and len(cases) == 1
-    assert sum(len(one.targets) for one in cases.sample(0, None).dialogues) == 1  # type: ignore[arg-type]
+    sample = cases.sample(0, np.random.default_rng(0))
+    assert [len(one.targets) for one in sample.dialogues].count(1) == len(sample.dialogues) >= 1
     more = make_cases(settings(sets=str(tree), sources={"prist": 1}, val="coco", val_targets=5))
     assert more is not None and len(more) in (2, 3)
 

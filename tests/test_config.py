@@ -37,6 +37,13 @@ def test_overrides_reach_inside_and_take_away(least: Path) -> None:
     assert config.steps == 7
 
 
+def test_groups_are_laid_over_those_of_the_paper(least: Path) -> None:
+    config = load_config(least, ["groups={vqa: [mine], more: [a, b]}", "sets=x", "sources={more: 2, captions: 1}"])
+    assert config.all_groups["vqa"] == ["mine"]
+    assert config.all_groups["more"] == ["a", "b"]
+    assert config.all_groups["captions"] == ["coco_captions"]
+
+
 def test_plain_values_make_the_same_configuration(least: Path) -> None:
     config = load_config(least, ["image_size_start=320", "loss.iou=0.2"])
     assert plain(asdict(config)) == config
@@ -50,6 +57,12 @@ def test_plain_values_make_the_same_configuration(least: Path) -> None:
         ("parts.lara=1e-3", r"parts\.lara is not known; choose from .*lora"),
         ("parts.lora=0", r"parts\.lora must be above 0"),
         ("sources.fotos=1", r"sources\.fotos is not known"),
+        ("sources.own=1", r"sources\.own needs own, the path of a JSONL"),
+        ("sources.captions=1", r"sources\.captions needs sets, the folder of public data sets"),
+        ("groups.mine=coco", r"groups\.mine is a list, got 'coco'"),
+        ("groups.mine=[]", r"groups\.mine should name data sets"),
+        ("groups.photos=[coco]", r"groups\.photos should name data sets and not be a source"),
+        ("refusals=2", "refusals must be 0 to 1, got 2"),
         ("sources.photos=0.5", r"sources\.photos is a whole number, got 0\.5"),
         ("sources={}", "sources is empty"),
         ("dialogues.monologue=1", r"dialogues\.monologue is not known"),
@@ -89,6 +102,12 @@ def test_contradictions_between_several_settings() -> None:
     assert isinstance(plain(base), TrainConfig)
     with pytest.raises(ConfigError, match=r"sources\.dialogues needs text: joint"):
         plain(base | {"sources": {"dialogues": 1}})
+    with pytest.raises(ConfigError, match=r"sources\.own needs text: joint"):
+        plain(base | {"sources": {"own": 1}, "own": "a.jsonl"})
+    with pytest.raises(ConfigError, match=r"val=a\.jsonl needs text: joint"):
+        plain(base | {"val": "a.jsonl"})
+    with pytest.raises(ConfigError, match=r"loss\.naming compares with the names of annotated photos"):
+        plain(base | {"sources": {"own": 1}, "own": "a.jsonl", "text": "joint", "loss": {"naming": 1}})
     with pytest.raises(ConfigError, match="gradient_checkpointing saves nothing"):
         plain(base | {"gradient_checkpointing": True})
     with pytest.raises(ConfigError, match=r"model\.query_width changes a preset"):

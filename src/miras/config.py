@@ -8,7 +8,7 @@ from typing import Any, Literal
 from miras.errors import ConfigError
 from miras.settings import read_settings, typed
 
-__all__ = ["PARTS", "SOURCES", "Augmentation", "LossWeights", "TrainConfig", "load_config", "plain"]
+__all__ = ["GROUPS", "OWN", "PARTS", "SOURCES", "Augmentation", "LossWeights", "TrainConfig", "load_config", "plain"]
 
 PARTS = {
     "lora": r"language\.lm\..*\.lora_[AB]\.",
@@ -26,6 +26,17 @@ PARTS = {
 
 SOURCES = ("photos", "scenes", "dialogues")
 """What samples are made of: annotated photos, mosaics and pasted cut-outs, conversations about photos."""
+
+OWN = "own"
+"""The source that is a user's own JSONL."""
+
+GROUPS = {
+    "objects": ["coco", "cocostuff", "ade20k", "mapillary"],
+    "regions": ["refclef", "refcoco", "refcoco+", "refcocog", "paco", "pascal_part"],
+    "vqa": ["llava_instruct"],
+    "captions": ["coco_captions"],
+}
+"""Public data sets that share a ratio evenly: the paper's four kinds of data (appendix C.2)."""
 
 _NAMING_PARTS = {name for name in PARTS if name.startswith(("fusion", "vision_projector", "low_"))}
 _DIALOGUES = {"multi_turn", "several", "mixed", "chat", "quiz", "unclear"}
@@ -74,7 +85,7 @@ class TrainConfig:
     preset: str | None = None
     """Start from this preset's pretrained parts: tiny, nano or 7b."""
     init: str | None = None
-    """Or start from an earlier run's folder, or from a saved model's."""
+    """Or start from an earlier run's folder, from a saved model's, or from an embedded model by its name: nano."""
     model: dict[str, Any] = field(default_factory=dict)
     """Fields of the preset to replace, such as alignment: half."""
     text: Literal["cached", "joint"] = "joint"
@@ -86,15 +97,26 @@ class TrainConfig:
     cutouts: str | None = None
     """Folder of cut-outs, for scenes."""
     sources: dict[str, int] = field(default_factory=lambda: {"photos": 1})
-    """Source → its share of the samples, as whole numbers."""
+    """Source → its share of the samples, as whole numbers: those of SOURCES, own, a public data set, or a group."""
+    groups: dict[str, list[str]] = field(default_factory=dict)
+    """Group → the public data sets that share its ratio evenly, besides those of GROUPS and in place of them."""
+    sets: str | None = None
+    """Folder of the public data sets."""
+    own: str | None = None
+    """JSONL of your own images, conversations and masks, for the source own."""
+    val: str | None = None
+    """What is validated on: photos, a JSONL like own, or a public data set; photos where they are a source."""
+    refusals: float = 0.05
+    """Share of the requests about images of public data sets that ask for what is known not to be there, 0..1."""
     dialogues: dict[str, float] = field(default_factory=lambda: {"multi_turn": 4, "mixed": 3, "several": 1, "chat": 1})
     """Kind of dialogue → how often it is drawn, relative to the others."""
     augment: Augmentation = field(default_factory=Augmentation)
     """Changes to photos."""
     targets: int = 4
-    """Most requests of one direct sample."""
+    """Most requests of one direct sample, and most conversations about an image of a public data set."""
     sequence_tokens: int = 320
-    """Direct requests are added to a sequence while it has at most so many tokens, those of the image not counted."""
+    """Direct requests are added to a sequence while it has at most so many tokens, those of the image not counted.
+    Conversations of public data sets without masks lose their last questions until they are as short."""
     image_size: int = 576
     """Side of the high-resolution view in pixels, a multiple of 32."""
     image_size_start: int | None = None
@@ -153,7 +175,13 @@ class TrainConfig:
     def __post_init__(self) -> None:
         _check_numbers(self)
         _check_names(self)
+        _check_sources(self)
         _check_text(self)
+
+    @property
+    def all_groups(self) -> dict[str, list[str]]:
+        """Every group that `sources` may name."""
+        return GROUPS | self.groups
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
@@ -182,8 +210,10 @@ def _check_text(config: TrainConfig) -> None:
     if wrong := sorted(left_out & set(config.parts)):
         remedy = "loss.naming or text: joint" if wrong[0] in _NAMING_PARTS else "text: joint"
         raise ConfigError(f"parts.{wrong[0]} cannot be trained with text: cached, which leaves it out; use {remedy}")
-    if config.sources.get("dialogues"):
-        raise ConfigError("sources.dialogues needs text: joint; with text: cached no conversation is read")
+    if talks := [name for name, ratio in config.sources.items() if ratio and name not in ("photos", "scenes")]:
+        raise ConfigError(f"sources.{talks[0]} needs text: joint; with text: cached no conversation is read")
+    if config.val not in (None, "photos"):
+        raise ConfigError(f"val={config.val} needs text: joint; with text: cached photos alone are validated on")
     if config.gradient_checkpointing:
         raise ConfigError("gradient_checkpointing saves nothing with text: cached; set it to false")
 
@@ -192,6 +222,7 @@ def _check_numbers(config: TrainConfig) -> None:
     positive = ("steps", "images", "accumulate", "targets", "log_every", "clip", "sequence_tokens")
     not_negative = ("warmup", "weight_decay", "seed", "threads", "workers", "val_targets")
     shares = {"image_size_switch": config.image_size_switch, "lr_floor": config.lr_floor, "ema": config.ema}
+    shares["refusals"] = config.refusals
     shares |= {f"augment.{name}": share for name, share in asdict(config.augment).items()}
     rules = [(name, getattr(config, name) > 0, "more than 0") for name in positive]
     rules += [(name, getattr(config, name) >= 0, "0 or more") for name in not_negative]
@@ -208,13 +239,33 @@ def _check_numbers(config: TrainConfig) -> None:
 
 
 def _check_names(config: TrainConfig) -> None:
-    for key, names in {"parts": PARTS, "sources": SOURCES, "dialogues": _DIALOGUES}.items():
+    for key, names in {"parts": PARTS, "sources": None, "dialogues": _DIALOGUES}.items():
         for name, value in getattr(config, key).items():
-            if name not in names:
+            if names is not None and name not in names:
                 raise ConfigError(f"{key}.{name} is not known; choose from {', '.join(sorted(names))}")
             if value < 0 or (key == "parts" and not value):
                 raise ConfigError(f"{key}.{name} must be above 0, got {value}; leave it out instead")
         if not sum(getattr(config, key).values()):
-            raise ConfigError(f"{key} is empty; name at least one of {', '.join(sorted(names))}")
+            raise ConfigError(f"{key} is empty; name at least one of {', '.join(sorted(names or SOURCES))}")
     if config.sources.get("scenes") and config.augment.mosaic < 1 and config.cutouts is None:
         raise ConfigError("sources.scenes pastes cut-outs, but cutouts is not set; set it or augment.mosaic=1")
+
+
+def _check_sources(config: TrainConfig) -> None:
+    """Names of public data sets are looked up where they are opened, for the catalogue stands above this file."""
+    for name in config.sources:
+        known = name in SOURCES or name == OWN or name in config.all_groups or config.sets is not None
+        if not known:
+            raise ConfigError(
+                f"sources.{name} is not known; choose from {', '.join((*SOURCES, OWN, *config.all_groups))}, or name a "
+                "public data set and set sets to the folder of all"
+            )
+    asked = [name for name, ratio in config.sources.items() if ratio]
+    if OWN in asked and config.own is None:
+        raise ConfigError("sources.own needs own, the path of a JSONL; docs/data.md says what it holds")
+    if config.sets is None and (public := [name for name in asked if name not in (*SOURCES, OWN)]):
+        raise ConfigError(f"sources.{public[0]} needs sets, the folder of public data sets; set it, or leave it out")
+    if config.loss.naming and not set(asked) & set(SOURCES):
+        raise ConfigError("loss.naming compares with the names of annotated photos, and sources has none; set it to 0")
+    if wrong := [name for name, members in config.groups.items() if not members or name in (*SOURCES, OWN)]:
+        raise ConfigError(f"groups.{wrong[0]} should name data sets and not be a source; see GROUPS in miras.config")

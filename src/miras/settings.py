@@ -86,11 +86,19 @@ def _convert(kind: Any, value: Any, key: str) -> Any:
         return value
     if origin is dict:
         return {str(name): _convert(inside[1], item, f"{key}.{name}") for name, item in value.items()}
-    if origin is tuple:
-        if not isinstance(value, list | tuple) or len(value) != len(inside):
-            raise ConfigError(f"{key} holds {len(inside)} values, got {value!r}")
-        return tuple(_convert(part, item, key) for part, item in zip(inside, value, strict=True))
+    if origin in (list, tuple):
+        return _sequence(origin, inside, value, key)
     return value if kind is Any else _scalar(kind, value, key)
+
+
+def _sequence(origin: type, inside: tuple[Any, ...], value: Any, key: str) -> Any:
+    if origin is list and isinstance(value, list):
+        return [_convert(inside[0], part, key) for part in value]
+    if origin is list:
+        raise ConfigError(f"{key} is a list, got {value!r}; write [a, b]")
+    if not isinstance(value, list | tuple) or len(value) != len(inside):
+        raise ConfigError(f"{key} holds {len(inside)} values, got {value!r}")
+    return tuple(_convert(part, item, key) for part, item in zip(inside, value, strict=True))
 
 
 def _values(kind: Any, data: dict[str, Any], above: str) -> dict[str, Any]:

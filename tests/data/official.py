@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-__all__ = ["INSTANCES", "REFS", "as_python2", "reason_seg_json", "write_reason_seg", "write_refcoco"]
+__all__ = ["INSTANCES", "REFS", "as_python2", "reason_seg_json", "ref_json", "write_reason_seg", "write_refcoco"]
 
 TRAIN2014 = "images/mscoco/images/train2014"
 
@@ -25,7 +25,8 @@ def as_python2(value: Any) -> bytes:
     return body(value).encode("latin-1") + b"."
 
 
-def _ref(number: int, annotation: int, image: int, split: str, *sentences: str) -> dict[str, Any]:
+def ref_json(number: int, annotation: int, image: int, split: str, *sentences: str) -> dict[str, Any]:
+    """One ref as `refs(…).p` holds it."""
     said = [
         {"sent_id": 10 * number + place, "sent": text, "raw": text.title(), "tokens": text.split()}
         for place, text in enumerate(sentences)
@@ -43,10 +44,10 @@ def _ref(number: int, annotation: int, image: int, split: str, *sentences: str) 
 
 
 REFS = [
-    _ref(1, 101, 7, "val", "left dog", "Dog that sits "),
-    _ref(2, 102, 7, "testA", "two boxes"),
-    _ref(3, 103, 8, "testAB", "the crowd"),
-    _ref(4, 104, 8, "train", "not drawn"),
+    ref_json(1, 101, 7, "val", "left dog", "Dog that sits "),
+    ref_json(2, 102, 7, "testA", "two boxes"),
+    ref_json(3, 103, 8, "testAB", "the crowd"),
+    ref_json(4, 104, 8, "train", "not drawn"),
 ]
 INSTANCES: dict[str, list[dict[str, Any]]] = {
     "images": [
@@ -63,16 +64,24 @@ INSTANCES: dict[str, list[dict[str, Any]]] = {
 }
 
 
-def write_refcoco(root: Path, name: str = "refcoco", partition: str = "unc") -> Path:
-    """A folder refer_seg below `root`, and gives `root`: four refs about two images."""
+def write_refcoco(
+    root: Path,
+    name: str = "refcoco",
+    partition: str = "unc",
+    *,
+    refs: list[dict[str, Any]] = REFS,
+    instances: dict[str, list[dict[str, Any]]] = INSTANCES,
+    images: str = TRAIN2014,
+) -> Path:
+    """A folder refer_seg below `root`, and gives `root`: four refs about two images, or what is given."""
     folder = root / "refer_seg" / name
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"refs({partition}).p").write_bytes(as_python2(REFS))
-    (folder / "instances.json").write_text(json.dumps(INSTANCES))
-    images = root / "refer_seg" / TRAIN2014
-    images.mkdir(parents=True, exist_ok=True)
-    for image in INSTANCES["images"]:
-        Image.new("RGB", (image["width"], image["height"]), "navy").save(images / image["file_name"])
+    (folder / f"refs({partition}).p").write_bytes(as_python2(refs))
+    (folder / "instances.json").write_text(json.dumps(instances))
+    for image in instances["images"]:
+        path = root / "refer_seg" / images / image["file_name"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (image["width"], image["height"]), "navy").save(path)
     return root
 
 
@@ -82,9 +91,9 @@ def reason_seg_json(text: list[str], is_sentence: bool, *shapes: tuple[str, list
     return {"text": text, "is_sentence": is_sentence, "shapes": drawn}
 
 
-def write_reason_seg(root: Path) -> Path:
-    """A folder reason_seg/ReasonSeg below `root`, and gives `root`: two images of the split val."""
-    folder = root / "reason_seg" / "ReasonSeg" / "val"
+def write_reason_seg(root: Path, split: str = "val") -> Path:
+    """A folder reason_seg/ReasonSeg below `root`, and gives `root`: two images of a split."""
+    folder = root / "reason_seg" / "ReasonSeg" / split
     folder.mkdir(parents=True)
     inner = [[2.0, 2.0], [4.9, 2.0], [4.0, 4.0], [2.0, 4.0]]
     whole = [[0.0, 0.0], [7.0, 0.0], [7.0, 7.0], [0.0, 7.0]]

@@ -62,3 +62,9 @@ def test_a_polygon_may_hold_no_pixel() -> None:
 def test_run_lengths_of_another_size_are_refused() -> None:
     with pytest.raises(DataError, match=r"^a.json, annotation 7: .*24x32 image \(run lengths of size \[32, 24\]\)"):
         read_outline(packed(np.zeros((WIDTH, HEIGHT))), HEIGHT, WIDTH, "a.json, annotation 7")
+
+
+@pytest.mark.parametrize("corner", [float("nan"), float("inf"), -1e9])
+def test_corners_that_would_end_the_process_are_refused(corner: float) -> None:
+    with pytest.raises(DataError, match="a corner that is no number, or further away"):
+        read_outline([[0, 0, 3, 0, corner, 2]], HEIGHT, WIDTH, "here")

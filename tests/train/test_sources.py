@@ -13,9 +13,10 @@ from miras.config import TrainConfig
 from miras.data.masks import area, decode
 from miras.data.photos import Photo, load_photos
 from miras.data.scenes import Cutout, load_cutouts
+from miras.sets.scene import SampleSet
 from miras.tokens import parse
 from miras.train.phrases import all_phrases
-from miras.train.sources import DialogueSource, PhotoSource, Pool, SampleSource, SceneSource, make_sources, pack
+from miras.train.sources import DialogueSource, PhotoSource, Pool, SceneSource, make_sources, pack
 from miras.types import Dialogue, Sample
 
 Settings = Callable[..., TrainConfig]
@@ -31,7 +32,7 @@ def pool_of(photos: list[Photo], **changes: Any) -> Pool:
 
 
 @pytest.fixture
-def every(settings: Settings, shapes: Path) -> list[SampleSource]:
+def every(settings: Settings, shapes: Path) -> list[SampleSet]:
     """Each source on the handmade shapes, changed in every way."""
     config = settings(augment={"absent": 0.0})
     pool = pool_of(load_photos(shapes, "train"))
@@ -53,7 +54,7 @@ def check_sample(sample: Sample) -> None:
         assert tuple(target.mask["size"]) == sample.image.shape[:2]
 
 
-def test_a_sample_is_its_item_and_seed(every: list[SampleSource]) -> None:
+def test_a_sample_is_its_item_and_seed(every: list[SampleSet]) -> None:
     for source in every:
         first, again, other = source.sample(3, 11), source.sample(3, 11), source.sample(3, 12)
         assert np.array_equal(first.image, again.image)
@@ -61,7 +62,7 @@ def test_a_sample_is_its_item_and_seed(every: list[SampleSource]) -> None:
         assert first.dialogues != other.dialogues or not np.array_equal(first.image, other.image)
 
 
-def test_samples_hold_one_conversation_and_its_masks(every: list[SampleSource]) -> None:
+def test_samples_hold_one_conversation_and_its_masks(every: list[SampleSet]) -> None:
     for source in every:
         for seed in range(25):
             sample = source.sample(seed % len(source), seed)

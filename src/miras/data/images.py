@@ -18,7 +18,7 @@ from torch import Tensor
 
 from miras.errors import ImageError
 
-__all__ = ["MAX_PIXELS", "MEAN", "STD", "Canvas", "blank_image", "load_image", "to_rgb"]
+__all__ = ["MAX_PIXELS", "MEAN", "STD", "Canvas", "blank_image", "image_size", "load_image", "to_rgb"]
 
 MAX_PIXELS = 100_000_000
 """Images with more pixels are refused before they are decoded."""
@@ -26,6 +26,10 @@ MAX_PIXELS = 100_000_000
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 """Mean and deviation of ImageNet's channels in 0..1, by which every view is normalised."""
+
+_ORIENTATION = 0x0112
+_LYING = range(5, 9)
+"""EXIF's ways to turn an image by which height and width change places."""
 
 
 def blank_image(height: int, width: int) -> np.ndarray:
@@ -64,6 +68,21 @@ def load_image(source: str | Path | bytes | BinaryIO | Image.Image | np.ndarray)
         raise ImageError(f"{name} is not a path, bytes, file, PIL image or array; open it first ({error})") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise ImageError(f"{name} is a broken or cut-off image ({error}); save it again") from error
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """(height, width) in pixels of the upright image, without reading its pixels. Raises ImageError."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                _check_size(image.size, str(path))
+                width, height = image.size
+                return (width, height) if image.getexif().get(_ORIENTATION) in _LYING else (height, width)
+    except FileNotFoundError as error:
+        raise ImageError(f"no image at {path}; check the path") from error
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        raise ImageError(f"{path} is no image that Pillow reads ({error}); save it again as PNG or JPEG") from error
 
 
 def _check_size(size: tuple[int, int], name: str) -> None:

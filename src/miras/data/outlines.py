@@ -10,6 +10,9 @@ from miras.types import Rle
 
 __all__ = ["read_outline", "united"]
 
+_FAR = 1e6
+"""Pixels from which on a corner is a mistake: drawn, it would take all memory."""
+
 
 def read_outline(outline: Any, height: int, width: int, where: str) -> Rle | None:
     """The pixels of all polygons, or of all run lengths, together; None where nothing is drawn.
@@ -41,8 +44,10 @@ def united(masks: Sequence[Rle]) -> Rle:
 
 
 def _corners(outline: Any) -> list[float]:
-    """A polygon's x, y, x, y, …; pycocotools would take four numbers for a box and drop an odd one."""
+    """A polygon's x, y, x, y, …; pycocotools would take four numbers for a box, drop an odd one, and die of a NaN."""
     corners = [float(value) for value in outline]
+    if not all(abs(corner) < _FAR for corner in corners):
+        raise ValueError(f"a corner that is no number, or further away than {_FAR:,.0f} pixels")
     if len(corners) < 6 or len(corners) % 2:
         raise ValueError(f"a polygon of {len(corners)} numbers")
     return corners

@@ -17,15 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from miras.errors import DataError, ImageError
+from miras.data.images import image_size
+from miras.errors import DataError
 
-__all__ = ["Reasoned", "draw_outline", "load_reason_seg"]
-
-_ORIENTATION = 0x0112
-_LYING = range(5, 9)
-"""EXIF's ways to turn an image by which height and width change places."""
+__all__ = ["Reasoned", "draw_outline", "load_reason_seg", "read_reasoned", "reasoned_files"]
 
 
 @dataclass(frozen=True)
@@ -51,11 +47,16 @@ def load_reason_seg(root: str | Path, split: str) -> Iterator[Reasoned]:
     `root` is the folder of the splits, or one above it as `reason_seg/ReasonSeg`. Raises DataError for what is missing
     and for a file of another form.
     """
+    return map(read_reasoned, reasoned_files(root, split))
+
+
+def reasoned_files(root: str | Path, split: str) -> list[Path]:
+    """The JSON files of a split, by name; `root` and errors are those of `load_reason_seg`."""
     folder = _folder(Path(root), split)
     files = sorted(folder.glob("*.json"))
     if not files:
         raise DataError(f"no .json in {folder}; it should hold one beside each .jpg, see docs/benchmarks.md")
-    return (_read(path) for path in files)
+    return files
 
 
 def draw_outline(points: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -100,7 +101,8 @@ def _folder(root: Path, split: str) -> Path:
     )
 
 
-def _read(path: Path) -> Reasoned:
+def read_reasoned(path: Path) -> Reasoned:
+    """One JSON file and the size of the image beside it. Raises DataError for what is missing or of another form."""
     content = _content(path)
     image = path.with_suffix(".jpg")
     texts, shapes = content.get("text"), content.get("shapes")
@@ -110,7 +112,7 @@ def _read(path: Path) -> Reasoned:
         raise DataError(f"{path}: is_sentence should be true or false, got {content.get('is_sentence')!r:.80}")
     if not isinstance(shapes, list):
         raise DataError(f"{path}: shapes should be a list, got {shapes!r:.80}; fetch the file again")
-    target, ignored = _masks(shapes, _size(image), str(path))
+    target, ignored = _masks(shapes, image_size(image), str(path))
     return Reasoned(path.stem, image, tuple(texts), content["is_sentence"], target, ignored)
 
 
@@ -126,18 +128,6 @@ def _content(path: Path) -> Mapping[str, Any]:
     if not isinstance(content, dict):
         raise DataError(f"{path} should hold an object with text, is_sentence and shapes, got {content!r:.80}")
     return content
-
-
-def _size(path: Path) -> tuple[int, int]:
-    """(height, width) of the upright image, without reading its pixels."""
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            return (width, height) if image.getexif().get(_ORIENTATION) in _LYING else (height, width)
-    except FileNotFoundError as error:
-        raise DataError(f"no image at {path}, beside its .json; fetch both from the same archive") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ImageError(f"{path} is no image that Pillow reads ({error}); fetch it again") from error
 
 
 def _masks(shapes: list[Any], size: tuple[int, int], where: str) -> tuple[np.ndarray, np.ndarray]:

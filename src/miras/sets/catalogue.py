@@ -5,12 +5,17 @@ from pathlib import Path
 
 from miras.errors import ConfigError, DataError
 from miras.sets.ade20k import ADE20K
+from miras.sets.captions import COCO_CAPTIONS
 from miras.sets.coco import COCO
 from miras.sets.cocostuff import COCOSTUFF
 from miras.sets.entry import Entry, Need
+from miras.sets.llava import LLAVA_INSTRUCT, LLAVA_INSTRUCT_80K
 from miras.sets.mapillary import MAPILLARY
 from miras.sets.paco import PACO
 from miras.sets.pascal_part import PASCAL_PART
+from miras.sets.prist import PRIST
+from miras.sets.reasoning import REASON_SEG
+from miras.sets.refer import REFCLEF, REFCOCO, REFCOCO_PLUS, REFCOCOG
 from miras.sets.scene import RegionSet, TalkSet
 
 __all__ = ["CATALOGUE", "known_set", "missing_needs", "open_set"]
@@ -22,6 +27,15 @@ _ENTRIES: tuple[Entry, ...] = (
     MAPILLARY,
     PACO,
     PASCAL_PART,
+    REFCLEF,
+    REFCOCO,
+    REFCOCO_PLUS,
+    REFCOCOG,
+    REASON_SEG,
+    LLAVA_INSTRUCT,
+    LLAVA_INSTRUCT_80K,
+    COCO_CAPTIONS,
+    PRIST,
 )
 
 CATALOGUE: Mapping[str, Entry] = {entry.name: entry for entry in _ENTRIES}

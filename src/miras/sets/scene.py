@@ -28,6 +28,8 @@ class Region:
     """Gives (H, W) bool of pixels that are neither right nor wrong, such as those of a crowd; None for none."""
     explanation: str | None = None
     """Why this is the answer, where the set says so."""
+    count: int | None = None
+    """How many things of its class lie under the mask, where the set says so."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,9 @@ from miras.config import TrainConfig
 from miras.data.collate import Collator
 from miras.data.mixture import Mixture, shard
 from miras.model.miras import Miras
-from miras.train.sources import SampleSource, make_sources
+from miras.sets.scene import SampleSet
+from miras.train.public import OpenedSets
+from miras.train.sources import make_sources
 from miras.types import Batch, Dialogue, Sample
 
 __all__ = ["Batches", "loader", "make_batches", "named_samples"]
@@ -25,9 +27,7 @@ _AHEAD = 6
 class Batches(Dataset[Batch]):
     """Number → batch, as drawn by a seeded mixture of sources."""
 
-    def __init__(
-        self, config: TrainConfig, sources: Sequence[SampleSource], ratios: Sequence[int], model: Miras
-    ) -> None:
+    def __init__(self, config: TrainConfig, sources: Sequence[SampleSet], ratios: Sequence[int], model: Miras) -> None:
         self.config, self.sources = config, sources
         self.mixture = Mixture(sources, ratios, config.seed)
         self.alignment = model.config.alignment
@@ -67,14 +67,14 @@ def named_samples(alignment: str, count: int, rng: np.random.Generator) -> list[
     return [alignment == "full"] * count
 
 
-def make_batches(config: TrainConfig, model: Miras) -> Batches:
-    """The batches of a run."""
+def make_batches(config: TrainConfig, model: Miras, opened: OpenedSets | None = None) -> Batches:
+    """The batches of a run; `opened` are its public data sets, where they are open already."""
     encoder = model.processor.encoder
 
     def length(dialogue: Dialogue) -> int:
         return len(encoder.dialogue(dialogue, image_tokens=0).ids)
 
-    return Batches(config, *make_sources(config, length), model)
+    return Batches(config, *make_sources(config, length, opened), model)
 
 
 def loader(batches: Batches, first: int) -> Iterator[Batch]:

@@ -1,6 +1,7 @@
 """`miras train CONFIG [key=value …]`: from a configuration to a folder with a trained model."""
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ from miras.train.logs import RunLog
 from miras.train.loop import Training, optimizer
 from miras.train.naming import Naming
 from miras.train.phrases import all_phrases, phrase_states
+from miras.train.public import OpenedSets, open_public, told_of
 from miras.train.stages import CachedText, JointText, TextMode, choose_parts, halve_language, start_model
 from miras.train.state import LAST, Ema, kept_weights, lay_over, read
-from miras.train.validate import draw_cases, validate
+from miras.train.validate import make_cases, validate
 
 __all__ = ["MODEL", "export", "prepare", "run_training", "train"]
 
@@ -31,7 +33,7 @@ MODEL = "model"
 
 _MAY_CHANGE = {
     "run", "states", "device", "threads", "workers", "minutes", "checkpoint_minutes", "validate_minutes", "val_targets",
-    "log_every",
+    "val", "log_every",
 }  # fmt: skip
 """Settings that do not change what is learnt, so a run may go on under others."""
 
@@ -73,6 +75,10 @@ def run_training(config: TrainConfig, console: Console) -> None:
 
 def prepare(config: TrainConfig, console: Console) -> Training:
     """Model, data and optimizer of a run, at its first step."""
+    opened = _open(config, console)
+    cases = make_cases(config)
+    if cases is None and config.val_targets:
+        console.print("no validation: val names nothing", highlight=False)
     model = start_model(config)
     nn.Module.to(model, _device(config.device))
     parts = choose_parts(model, config.parts)
@@ -82,14 +88,21 @@ def prepare(config: TrainConfig, console: Console) -> Training:
     if config.gradient_checkpointing:
         model.language.lm.gradient_checkpointing_enable({"use_reentrant": False})
     model.train()
-    batches = make_batches(config, model)
-    cases = draw_cases(load_photos(config.data, "val"), config.val_targets) if config.val_targets else []
-
-    def figures() -> dict[str, Any]:
-        return validate(model, mode, batches.collator(config.image_size), cases)
-
+    batches = make_batches(config, model, opened)
+    figures = None
+    if cases is not None:
+        figures = partial(validate, model, mode, batches.collator(config.image_size), cases)
     ema = Ema(kept_weights(model), config.ema)
-    return Training(config, model, mode, batches, optimizer(config, parts), ema, figures if cases else None)
+    return Training(config, model, mode, batches, optimizer(config, parts), ema, figures)
+
+
+def _open(config: TrainConfig, console: Console) -> OpenedSets:
+    """The public data sets and the JSONL of a run, before a model is loaded: what they lack is said at once."""
+    with console.status("") as status:
+        opened = open_public(config, status.update)
+    for line in told_of(opened):
+        console.print(line, highlight=False)
+    return opened
 
 
 def export(training: Training, folder: Path) -> None:

@@ -7,11 +7,10 @@ walks through that list. Every sample is one dialogue, so that a photo is read a
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
-from miras.config import Augmentation, TrainConfig
+from miras.config import SOURCES, Augmentation, TrainConfig
 from miras.data import augment
 from miras.data.clues import extreme, same_region
 from miras.data.dialogues import Vocabulary, chat, direct, mixed, multi_turn, quiz, several, unclear, vocabulary
@@ -20,10 +19,12 @@ from miras.data.masks import encode
 from miras.data.photos import Photo, PhotoObject, load_photos
 from miras.data.questions import absent_name
 from miras.data.scenes import Cutout, load_cutouts, mosaic, paste
+from miras.sets.scene import SampleSet
 from miras.tokens import write
+from miras.train.public import OpenedSets, flat_ratios, open_public, sample_sets
 from miras.types import Dialogue, Sample, Target, Turn
 
-__all__ = ["DialogueSource", "PhotoSource", "Pool", "SampleSource", "SceneSource", "make_sources", "pack"]
+__all__ = ["DialogueSource", "PhotoSource", "Pool", "SceneSource", "make_sources", "pack"]
 
 _LISTED = 4
 """Mean number of times that a photo is listed."""
@@ -36,15 +37,6 @@ _TRIES = 4
 
 _Length = Callable[[Dialogue], int]
 """Tokens of a dialogue, those of the image not counted."""
-
-
-class SampleSource(Protocol):
-    """Numbered items that become samples."""
-
-    def __len__(self) -> int: ...
-
-    def sample(self, item: int, seed: int) -> Sample:
-        """The sample of an item; the seed decides all that is random about it."""
 
 
 class Pool:
@@ -112,7 +104,7 @@ class PhotoSource:
         return len(self.pool)
 
     def sample(self, item: int, seed: int) -> Sample:
-        """See SampleSource."""
+        """See SampleSet."""
         rng = np.random.default_rng(seed)
         photo = _flipped(self.pool.photo(item), self.changes, rng)
         absent = absent_name(photo, self.pool.vocabulary, rng) if rng.random() < self.changes.absent else None
@@ -135,7 +127,7 @@ class SceneSource:
         return len(self.pool)
 
     def sample(self, item: int, seed: int) -> Sample:
-        """See SampleSource."""
+        """See SampleSet."""
         rng = np.random.default_rng(seed)
         scene = self._scene(item, rng)
         photo = _recoloured(_zoomed(_flipped(scene, self.changes, rng), self.changes, rng), self.changes, rng)
@@ -169,7 +161,7 @@ class DialogueSource:
         return len(self.pool)
 
     def sample(self, item: int, seed: int) -> Sample:
-        """See SampleSource."""
+        """See SampleSet."""
         rng = np.random.default_rng(seed)
         whole = _flipped(self.pool.photo(item), self.changes, rng)
         weights = np.array(list(self.kinds.values()))
@@ -200,18 +192,33 @@ class DialogueSource:
         return made or mixed(photo, rng, self.pool.vocabulary)
 
 
-def make_sources(config: TrainConfig, length: _Length) -> tuple[list[SampleSource], list[int]]:
-    """The sources that a configuration names, and their ratios."""
+def make_sources(
+    config: TrainConfig, length: _Length, opened: OpenedSets | None = None
+) -> tuple[list[SampleSet], list[int]]:
+    """The sources that a configuration names, and their ratios; `opened` are its public sets, where they are open."""
+    ratios = flat_ratios(config)
+    made: dict[str, SampleSet] = {
+        **sample_sets(open_public(config) if opened is None else opened, config, length),
+        **_of_photos([name for name in ratios if name in SOURCES], config, length),
+    }
+    return [made[name] for name in ratios], list(ratios.values())
+
+
+def _of_photos(names: Sequence[str], config: TrainConfig, length: _Length) -> dict[str, SampleSet]:
+    """The sources that are made of annotated photos, which are read where there is any."""
+    if not names:
+        return {}
     pool = Pool(load_photos(config.data, "train"), targets=config.targets, tokens=config.sequence_tokens, length=length)
-    made: list[SampleSource] = []
-    for name in config.sources:
+    made: dict[str, SampleSet] = {}
+    for name in names:
         if name == "photos":
-            made.append(PhotoSource(pool, config.augment))
+            made[name] = PhotoSource(pool, config.augment)
         elif name == "scenes":
-            made.append(SceneSource(pool, config.augment, load_cutouts(config.cutouts) if config.cutouts else []))
+            cutouts = load_cutouts(config.cutouts) if config.cutouts else []
+            made[name] = SceneSource(pool, config.augment, cutouts)
         else:
-            made.append(DialogueSource(pool, config.augment, config.dialogues))
-    return made, list(config.sources.values())
+            made[name] = DialogueSource(pool, config.augment, config.dialogues)
+    return made
 
 
 def _apart(objects: Sequence[PhotoObject]) -> tuple[PhotoObject, ...]:

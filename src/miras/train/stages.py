@@ -13,7 +13,7 @@ from torch import nn
 from miras.config import PARTS, TrainConfig, plain
 from miras.data.collate import Collator
 from miras.errors import ConfigError
-from miras.model.checkpoint import fresh, load
+from miras.model.checkpoint import EMBEDDED, fresh, load
 from miras.model.configuration import preset
 from miras.model.efficientnet import EfficientNetLite
 from miras.model.miras import Miras
@@ -38,7 +38,7 @@ def start_model(config: TrainConfig) -> Miras:
         kept = read(last)
         model = start_model(plain(kept["config"]))
         lay_over(model, kept["weights"] | kept["ema"])
-    elif (Path(config.init) / "config.json").is_file():
+    elif any((folder / "config.json").is_file() for folder in (Path(config.init), EMBEDDED / config.init)):
         model = load(config.init).float()
     else:
         raise ConfigError(f"init should hold {LAST} or config.json, {config.init} has neither; name an earlier run")

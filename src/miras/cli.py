@@ -13,6 +13,7 @@ from miras.annotate.command import app as annotate
 from miras.errors import MirasError
 from miras.evaluate.command import app as evaluate
 from miras.generate.command import generate
+from miras.model.convert.command import convert_weights
 from miras.prist.command import app as prist
 
 __all__ = ["app", "chat", "demo", "train"]
@@ -43,6 +44,7 @@ app.add_typer(prist, name="prist")
 app.command("generate")(generate)
 app.add_typer(annotate, name="annotate")
 app.command("ablate")(ablate)
+app.command("convert")(convert_weights)
 
 _Model = Annotated[str, typer.Option(help="A preset's name or a folder that save_pretrained wrote.")]
 

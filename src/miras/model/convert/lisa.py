@@ -103,7 +103,7 @@ def convert_lisa(
 def _whole(weights: LisaWeights, wanted: Mapping[str, Tensor], meanings: list[list[int]]) -> dict[str, Tensor]:
     """The model's every weight: LISA's, and those that start as in a new model. Raises CheckpointError."""
     state = dict(weights.state)
-    for row, tables in enumerate((f"language.lm.{name}" for name in TABLES)):
+    for row, tables in enumerate(f"language.lm.{name}" for name in TABLES):
         new = [state[tables][ids].float().mean(0).to(state[tables].dtype) for ids in meanings]
         new[tokens.SPECIAL.index(tokens.SEG)] = weights.seg[row]
         state["language.out_rows" if row else "language.rows"] = torch.stack(new)

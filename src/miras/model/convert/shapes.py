@@ -74,7 +74,8 @@ def convnext_config(state: Mapping[str, Tensor]) -> ConvNextConfig:
     """Depths and widths of a ConvNextModel."""
     depths = [_count(state, f"encoder.stages.{n}.layers.") for n in range(_count(state, "encoder.stages."))]
     widths = [len(state[f"encoder.stages.{n}.layers.0.dwconv.weight"]) for n in range(len(depths))]
-    return ConvNextConfig(depths=depths, hidden_sizes=widths, num_stages=len(depths))
+    # the originals divide by a variance plus 1e-6 in every norm, transformers' default for the last is 1e-12
+    return ConvNextConfig(depths=depths, hidden_sizes=widths, num_stages=len(depths), layer_norm_eps=1e-6)
 
 
 def clip_config(state: Mapping[str, Tensor]) -> CLIPVisionConfig:
@@ -131,6 +132,7 @@ def sam_config(state: Mapping[str, Tensor]) -> SamConfig:
         "attention_downsample_rate": channels // len(state[f"{block}0.cross_attn_token_to_image.q_proj.weight"]),
         "num_multimask_outputs": len(state["mask_decoder.mask_tokens.weight"]) - 1,
         "iou_head_hidden_dim": len(state["mask_decoder.iou_prediction_head.proj_in.weight"]),
+        "layer_norm_eps": 1e-5,  # the original's, where transformers' default is 1e-6
     }  # fmt: skip
     prompts = {
         "hidden_size": channels, "image_size": grid * patch, "patch_size": patch,

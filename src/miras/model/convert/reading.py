@@ -7,6 +7,7 @@ a pickle may hold code.
 
 import json
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -109,12 +110,18 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path} is missing, broken or cut off ({error}); fetch it again") from error
 
 
+def _loaded(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (RuntimeError, ValueError):  # a file from before torch 1.6 is no archive that could be mapped
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
 def _torch(path: Path) -> dict[str, Tensor]:
     try:
-        try:
-            data = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        except (RuntimeError, ValueError):  # a file from before torch 1.6 is no archive that could be mapped
-            data = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of what it then refuses, and we say it below
+            data = _loaded(path)
     except pickle.UnpicklingError as error:
         said = str(error).splitlines()[0]
         raise CheckpointError(

@@ -24,8 +24,9 @@ def without_seg(folder: Path) -> tuple[PreTrainedTokenizerFast, int]:
         tokenizer: Any = AutoTokenizer.from_pretrained(folder)
         data = json.loads(tokenizer.backend_tokenizer.to_str())
     except (OSError, ValueError, ImportError, AttributeError, TypeError) as error:
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(
-            f"the tokenizer in {folder} cannot be read ({error}); fetch tokenizer.model and added_tokens.json as well; "
+            f"the tokenizer in {folder} cannot be read ({said}); fetch tokenizer.model and added_tokens.json as well; "
             "pip install sentencepiece if it is missing"
         ) from error
     added = {entry["content"]: entry["id"] for entry in data["added_tokens"]}

@@ -10,7 +10,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["LARGE", "SAM", "TINY_SAM", "clip_vision", "lisa", "llama", "llava", "openclip", "sam", "timm", "weights"]
+__all__ = [
+    "LARGE",
+    "SAM",
+    "TINY_SAM",
+    "clip_vision",
+    "lisa",
+    "llama",
+    "llava",
+    "openclip",
+    "sam",
+    "sam2",
+    "timm",
+    "weights",
+]
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -118,6 +131,34 @@ def _decoder(name: str, width: int, inner: int) -> Shapes:
     for mask in range(4):
         found |= perceptron(f"{name}output_hypernetworks_mlps.{mask}", width // 8, width)
     return found | perceptron(f"{name}iou_prediction_head", 4, 256)
+
+
+def sam2(*, width: int = 96, blocks: tuple[int, ...] = (1, 2, 7, 2), inner: int = 2048) -> Shapes:
+    """SAM 2's original release, by default `sam2_hiera_tiny`; of its memory only what stands for it here."""
+    eye, channels, block = "image_encoder.trunk.", 256, 0
+    found: Shapes = {f"{eye}pos_embed": (1, width, 7, 7), f"{eye}pos_embed_window": (1, width, 8, 8)}
+    found |= _layer(f"{eye}patch_embed.proj", width, 3, 7, 7)
+    for stage, count in enumerate(blocks):
+        for place in range(count):
+            wide = width * 2**stage
+            before = wide // 2 if stage and not place else wide
+            name, block = f"{eye}blocks.{block}.", block + 1
+            found |= _layer(f"{name}norm1", before) | _layer(f"{name}norm2", wide)
+            found |= _layer(f"{name}attn.qkv", 3 * wide, before) | _layer(f"{name}attn.proj", wide, wide)
+            found |= _layer(f"{name}mlp.layers.0", 4 * wide, wide) | _layer(f"{name}mlp.layers.1", wide, 4 * wide)
+            found |= _layer(f"{name}proj", wide, before) if before != wide else {}
+    for n in range(4):
+        found |= _layer(f"image_encoder.neck.convs.{n}.conv", channels, width * 2 ** (3 - n), 1, 1)
+    marks = sam(width=8, depth=0, heads=1, far=(), channels=channels, inner=inner)
+    for name, shape in marks.items():
+        if not name.startswith("image_encoder."):
+            found["sam_" + name.replace(".mlp.lin1", ".mlp.layers.0").replace(".mlp.lin2", ".mlp.layers.1")] = shape
+    ask = "sam_mask_decoder."
+    found |= _layer(f"{ask}conv_s0", 32, channels, 1, 1) | _layer(f"{ask}conv_s1", 64, channels, 1, 1)
+    found |= {f"{ask}obj_score_token.weight": (1, channels), "no_mem_embed": (1, 1, channels)}
+    for n, out in enumerate((channels, channels, 1)):
+        found |= _layer(f"{ask}pred_obj_score_head.layers.{n}", out, channels)
+    return found | {"maskmem_tpos_enc": (7, 1, 1, 64), "memory_attention.norm.weight": (channels,)}
 
 
 def llama(*, width: int = 4096, inner: int = 11008, depth: int = 32, rows: int = 32000) -> Shapes:

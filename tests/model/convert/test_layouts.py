@@ -17,6 +17,8 @@ from transformers import (
     ConvNextModel,
     LlamaConfig,
     LlamaForCausalLM,
+    Sam2Config,
+    Sam2Model,
     SamConfig,
     SamModel,
 )
@@ -35,6 +37,7 @@ SMALL: dict[str, dict[str, tuple[int, ...]]] = {
     "openclip-convnext": checkpoints.openclip(**_TRUNK, text=4, blocks=1),
     "timm-convnext": checkpoints.timm(**_TRUNK, classes=3),
     "sam": checkpoints.sam(**checkpoints.TINY_SAM),
+    "sam2": checkpoints.sam2(width=8, inner=16),
     "llama": checkpoints.llama(**_SMALL["language"]),
     "llava": checkpoints.llava(**_SMALL),
     "lisa": checkpoints.lisa(language=_SMALL["language"], seen=8, marks=checkpoints.TINY_SAM),
@@ -95,6 +98,11 @@ def test_sam_at_true_size_is_transformers(size: str) -> None:
     assert told.vision_config.global_attn_indexes == list(kind["far"])
     assert (told.vision_config.window_size, told.vision_config.num_attention_heads) == (14, kind["heads"])
     check("pixel", found, told)
+
+
+def test_sam2_at_true_size_is_transformers() -> None:
+    found = adapt("pixel", _empty(checkpoints.sam2()))
+    assert _shapes(found) == _shapes(_meta(lambda: Sam2Model(Sam2Config())))
 
 
 @pytest.mark.parametrize("name", ["openclip", "timm"])

@@ -15,7 +15,7 @@ PARTS = {
     "language": "LlamaForCausalLM",
     "low": "CLIPVisionModel",
     "high": "ConvNextModel",
-    "pixel": "SamModel",
+    "pixel": "SamModel or Sam2Model",
     "vision_projector": "LLaVA's projector: linear_1 and linear_2, or linear_1 alone",
     "mask_projector": "LISA's projector of [SEG]: layers 0 and 2",
 }

@@ -139,6 +139,9 @@ def _checked(
     for name, tensor in common.items():
         part, _, rest = name.partition(".")
         parts.setdefault(part, {})[rest] = tensor
+    if written.hub == "sam2-hf":
+        notes.append("no config.json: take the one of the same size from facebook/sam2-hiera or sam2.1-hiera")
+        return None
     configs: dict[str, PreTrainedConfig] = {}
     for part in parts.keys() & {"language", "low", "high", "pixel"}:
         configs[part] = configuration(part, parts[part], given)

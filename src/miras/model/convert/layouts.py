@@ -1,15 +1,16 @@
 """Every layout of names that is known, and which of them a file has.
 
 All of them are tables against one set of names: `language.`, `low.`, `high.`, `pixel.` and `vision_projector.` before
-the names of transformers' LlamaForCausalLM, CLIPVisionModel, ConvNextModel, SamModel and LLaVA's projector, and
-`mask_projector.` with its layers' numbers. So any layout can be turned into any other that holds the same parts.
+the names of transformers' LlamaForCausalLM, CLIPVisionModel, ConvNextModel, SamModel or Sam2Model and LLaVA's
+projector, and `mask_projector.` with its layers' numbers. So any layout can be turned into any other that holds the
+same parts.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from miras.errors import CheckpointError, ConfigError
-from miras.model.convert import convnext, llava, ours, sam
+from miras.model.convert import convnext, llava, ours, sam, sam2
 from miras.model.convert.rename import Rule, unmatched
 
 __all__ = ["LAYOUTS", "Layout", "find", "recognise"]
@@ -35,6 +36,8 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout("timm-convnext", "timm's convnext_large", convnext.TIMM, "convnext"),
     Layout("sam-hf", "transformers' SamModel", sam.MODEL, "sam-hf"),
     Layout("sam", "Meta's sam_vit_b, sam_vit_l and sam_vit_h", sam.ORIGINAL, "sam-hf"),
+    Layout("sam2-hf", "transformers' Sam2Model", sam2.MODEL, "sam2-hf"),
+    Layout("sam2", "Meta's sam2_hiera and sam2.1_hiera of all sizes", sam2.ORIGINAL, "sam2-hf"),
     Layout("clip", "transformers' CLIPVisionModel or CLIPModel", llava.CLIP, "clip"),
     Layout("llama", "transformers' LlamaForCausalLM, such as Vicuna", llava.LLAMA, "llama"),
     Layout("llava", "LLaVA's own releases, liuhaotian/llava-v1.6-vicuna-7b", llava.ORIGINAL, "llava-hf"),

@@ -20,11 +20,13 @@ __all__ = [
     "Rule",
     "added",
     "dropped",
+    "joined",
     "named",
     "rename",
     "reshaped",
     "shared",
     "split",
+    "steps",
     "under",
     "unmatched",
 ]
@@ -74,6 +76,17 @@ def split(theirs: str, *ours: str) -> Rule:
     """One tensor of theirs is ours stacked along the first axis in equal parts, such as a fused `qkv`."""
     count = len(ours)
     return Rule((theirs,), ours, lambda x: x[0].chunk(count), lambda x: (torch.cat(x),))
+
+
+def joined(theirs: Sequence[str], ours: str) -> Rule:
+    """Several tensors of theirs in equal parts are one of ours: the other way round of `split`."""
+    count = len(theirs)
+    return Rule(tuple(theirs), (ours,), lambda x: (torch.cat(x),), lambda x: x[0].chunk(count))
+
+
+def steps(theirs: str, ours: str, names: Mapping[int, str]) -> tuple[Rule, ...]:
+    """The steps of a sequence, which have numbers there and names here."""
+    return tuple(named(f"{theirs}.{n}.{{leaf}}", f"{ours}{name}.{{leaf}}") for n, name in names.items())
 
 
 def shared(theirs: str, *ours: str) -> Rule:

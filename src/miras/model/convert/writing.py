@@ -12,7 +12,7 @@ from miras.files import write_beside
 
 __all__ = ["SHARD_BYTES", "write_shards", "write_torch"]
 
-SHARD_BYTES = 2 * 2**30
+SHARD_BYTES = 2**30
 """Largest shard; about as much memory is needed to write it."""
 
 
@@ -33,8 +33,8 @@ def write_shards(
     names = names if len(names) > 1 else ["model.safetensors"]
     where: dict[str, str] = {}
     for file, shard in zip(names, shards, strict=True):
-        tensors = {name: _plain(state[name], dtype) for name in shard}
-        save_file(tensors, folder / file, {"format": "pt"})
+        # held by the call alone, so that no shard is still there while the next one is put together
+        save_file({name: _plain(state[name], dtype) for name in shard}, folder / file, {"format": "pt"})
         (folder / file).chmod(0o644)  # written for its owner's eyes alone
         where |= dict.fromkeys(shard, file)
         done(sum(_size(state[name], dtype) for name in shard))

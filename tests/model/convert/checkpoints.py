@@ -11,19 +11,8 @@ import torch
 from torch import Tensor
 
 __all__ = [
-    "LARGE",
-    "SAM",
-    "TINY_SAM",
-    "clip_vision",
-    "lisa",
-    "llama",
-    "llava",
-    "openclip",
-    "sam",
-    "sam2",
-    "timm",
-    "weights",
-]
+    "LARGE", "SAM", "TINY_SAM", "clip_vision", "lisa", "llama", "llava", "openclip", "sam", "sam2", "timm", "weights",
+]  # fmt: skip
 
 Shapes = dict[str, tuple[int, ...]]
 

@@ -31,14 +31,14 @@ __all__ = [
     "unmatched",
 ]
 
-Tensors = tuple[Tensor, ...]
+_Tensors = tuple[Tensor, ...]
 
 _PLACE = re.compile(r"\{(\w+)\}")
 _KINDS = {"leaf": "weight|bias", "word": "[a-z_]+", "rest": ".+"}
 _SHOWN = 8
 
 
-def _same(tensors: Tensors) -> Tensors:
+def _same(tensors: _Tensors) -> _Tensors:
     return tensors
 
 
@@ -50,9 +50,9 @@ class Rule:
     """Patterns of the one side; none where it has no such weight."""
     ours: tuple[str, ...]
     """Patterns of the other side, likewise."""
-    there: Callable[[Tensors], Tensors] = _same
+    there: Callable[[_Tensors], _Tensors] = _same
     """Their tensors → ours."""
-    back: Callable[[Tensors], Tensors] = _same
+    back: Callable[[_Tensors], _Tensors] = _same
     """Our tensors → theirs: the inverse of `there`."""
     why: str = ""
     """Why the other side has no such weight."""
@@ -93,7 +93,7 @@ def shared(theirs: str, *ours: str) -> Rule:
     """One tensor of theirs stands in several places of ours; on the way back they must be equal."""
     count = len(ours)
 
-    def back(tensors: Tensors) -> Tensors:
+    def back(tensors: _Tensors) -> _Tensors:
         if any(not other.is_meta and not torch.equal(tensors[0], other) for other in tensors[1:]):
             raise CheckpointError(f"{' and '.join(ours)} should hold the same numbers, got different ones")
         return tensors[:1]

@@ -21,8 +21,8 @@ from typer.testing import CliRunner
 
 from miras.cli import app
 from miras.errors import CheckpointError, ConfigError
-from miras.model.convert.adapt import adapt
 from miras.model.convert.folder import convert, reversible
+from miras.model.convert.part import adapt
 from miras.model.convert.reading import read_weights
 from miras.model.convert.writing import write_torch
 

@@ -1,6 +1,6 @@
 """True names: every layout is known by them, both directions are inverse, true sizes are those of transformers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -24,8 +24,8 @@ from transformers import (
 )
 
 from miras.errors import CheckpointError, ConfigError
-from miras.model.convert.adapt import adapt
 from miras.model.convert.layouts import LAYOUTS, find, recognise
+from miras.model.convert.part import adapt
 from miras.model.convert.rename import rename
 from miras.model.convert.shapes import check, configuration
 
@@ -44,11 +44,11 @@ SMALL: dict[str, dict[str, tuple[int, ...]]] = {
 }
 
 
-def _empty(shapes: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
+def _empty(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
     return {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
 
 
-def _shapes(state: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in state.items()}
 
 
@@ -102,7 +102,10 @@ def test_sam_at_true_size_is_transformers(size: str) -> None:
 
 def test_sam2_at_true_size_is_transformers() -> None:
     found = adapt("pixel", _empty(checkpoints.sam2()))
-    assert _shapes(found) == _shapes(_meta(lambda: Sam2Model(Sam2Config())))
+    wanted = _shapes(_meta(lambda: Sam2Model(Sam2Config())))
+    assert _shapes(found) == wanted
+    trunk = adapt("high", _empty(checkpoints.sam2()))
+    assert trunk.keys() == {name for name in wanted if name.startswith("vision_encoder.")}
 
 
 @pytest.mark.parametrize("name", ["openclip", "timm"])
@@ -123,10 +126,11 @@ def test_llava_at_true_size_is_vicuna_and_clip() -> None:
     assert _shapes(adapt("language", state)) == _shapes(_meta(lambda: LlamaForCausalLM(LlamaConfig())))
     padded = adapt("language", state, rows=32064)
     assert _shapes(padded) == _shapes(_meta(lambda: LlamaForCausalLM(LlamaConfig(vocab_size=32064))))
-    assert _shapes(adapt("vision_projector", state)) == {
-        "linear_1.weight": (4096, 1024), "linear_1.bias": (4096,),
-        "linear_2.weight": (4096, 4096), "linear_2.bias": (4096,),
+    assert _shapes(adapt("projector", state)) == {
+        "multi_modal_projector.linear_1.weight": (4096, 1024), "multi_modal_projector.linear_1.bias": (4096,),
+        "multi_modal_projector.linear_2.weight": (4096, 4096), "multi_modal_projector.linear_2.bias": (4096,),
     }  # fmt: skip
+    assert adapt("vision_projector", state).keys() == adapt("projector", state).keys()
 
 
 def clip_sizes(config: Any) -> list[int]:
@@ -138,7 +142,8 @@ def test_lisa_at_true_size_is_llama_and_sam() -> None:
     state = _empty(checkpoints.lisa())
     assert _shapes(adapt("language", state)) == _shapes(_meta(lambda: LlamaForCausalLM(LlamaConfig(vocab_size=32004))))
     assert _shapes(adapt("pixel", state)) == _shapes(adapt("pixel", _empty(checkpoints.sam(**checkpoints.SAM["h"]))))
-    assert _shapes(adapt("vision_projector", state)) == {"linear_1.weight": (4096, 1024), "linear_1.bias": (4096,)}
+    assert _shapes(adapt("projector", state))["multi_modal_projector.linear_1.weight"] == (4096, 1024)
+    assert len(adapt("projector", state)) == 2
     assert _shapes(adapt("mask_projector", state))["2.weight"] == (256, 4096)
 
 
@@ -173,7 +178,7 @@ def test_an_unknown_checkpoint_lists_layouts_and_names() -> None:
 
 def test_a_part_that_is_not_there_is_told() -> None:
     state = _empty(SMALL["sam"])
-    with pytest.raises(CheckpointError, match=r"high \(ConvNextModel\) .* has pixel"):
+    with pytest.raises(CheckpointError, match=r"high \(ConvNextModel, .* has pixel"):
         adapt("high", state)
     with pytest.raises(CheckpointError, match="got 'eyes'"):
         adapt("eyes", state)

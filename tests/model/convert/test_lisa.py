@@ -16,8 +16,8 @@ from miras.model import checkpoint
 from miras.model.build import build
 from miras.model.configuration import MirasConfig, preset
 from miras.model.convert import lisa as lisa_module
-from miras.model.convert.adapt import adapt
 from miras.model.convert.lisa import convert_lisa, lisa_weights
+from miras.model.convert.part import adapt
 from miras.model.convert.reading import read_weights
 from miras.model.convert.shapes import llama_config
 from miras.model.convert.vocabulary import without_seg

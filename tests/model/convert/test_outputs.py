@@ -1,5 +1,6 @@
 """The same numbers under both names make the same outputs: original definitions against transformers' modules."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -10,8 +11,8 @@ from torch import Tensor
 from transformers import ConvNextBackbone, ConvNextModel, SamModel
 
 from miras.model.alignment import MaskProjector
-from miras.model.convert.adapt import adapt
 from miras.model.convert.layouts import find
+from miras.model.convert.part import adapt
 from miras.model.convert.rename import rename
 from miras.model.convert.shapes import convnext_config, sam_config
 from miras.model.sam import SamPixelEncoder
@@ -20,7 +21,7 @@ from miras.model.vision import VisionProjector
 _TOLERANCE = 1e-5
 
 
-def _under(state: dict[str, Tensor], before: str) -> dict[str, Tensor]:
+def _under(state: Mapping[str, Tensor], before: str) -> dict[str, Tensor]:
     return {name.removeprefix(before): x for name, x in state.items() if name.startswith(before)}
 
 
@@ -134,6 +135,7 @@ def test_llavas_image_tokens_are_ours() -> None:
         for n in (0, 2)
     )
     projector = VisionProjector(channels=6, width=8)
-    ours = {n.replace("linear_1", "0").replace("linear_2", "2"): x for n, x in adapt("vision_projector", state).items()}
+    found = _under(adapt("projector", state), "multi_modal_projector.")
+    ours = {name.replace("linear_1", "0").replace("linear_2", "2"): x for name, x in found.items()}
     projector.load_state_dict(ours, strict=True)
     assert _close(projector(cells), second(F.gelu(first(cells))))

@@ -53,7 +53,7 @@ def test_what_has_no_place_is_left_out_and_told() -> None:
     there = rename({"head.fc.weight": torch.ones(1), "places": torch.ones(1)}, RULES)
     assert there.dropped == {"head.fc.weight": "no classes"}
     assert sorted(there.state) == ["here.places", "there.places"]
-    back = rename(there.state | {"norms.1.weight": torch.ones(1)}, RULES, reverse=True)
+    back = rename({**there.state, "norms.1.weight": torch.ones(1)}, RULES, reverse=True)
     assert back.dropped == {"norms.1.weight": "made anew"}
     assert list(back.state) == ["places"]
 
@@ -74,7 +74,7 @@ def test_a_weight_without_those_it_goes_together_with_is_unknown() -> None:
 
 def test_shared_weights_that_differ_are_refused() -> None:
     with pytest.raises(CheckpointError, match="same numbers"):
-        rename({"here.places": torch.ones(2), "there.places": torch.zeros(2)}, RULES, reverse=True)
+        dict(rename({"here.places": torch.ones(2), "there.places": torch.zeros(2)}, RULES, reverse=True).state)
 
 
 def test_two_weights_for_one_name_are_refused() -> None:
@@ -95,3 +95,18 @@ def test_tensors_are_not_copied() -> None:
     there = rename({"blocks.0.norm1.weight": weight, "blocks.0.qkv.weight": weight}, RULES).state
     assert there["layers.0.layer_norm1.weight"] is weight
     assert there["layers.0.q.weight"].data_ptr() == weight.data_ptr()
+
+
+def test_tensors_are_looked_at_when_they_are_asked_for() -> None:
+    asked: list[str] = []
+
+    class Watched(dict[str, Tensor]):
+        def __getitem__(self, name: str) -> Tensor:
+            asked.append(name)
+            return super().__getitem__(name)
+
+    found = rename(Watched(_state(2, 2)), RULES).state
+    assert not asked
+    assert found["layers.1.k.bias"].shape == (2,)
+    assert asked == ["blocks.1.qkv.bias"]
+    assert list(found.only({"here.places": "x"})) == ["x"]

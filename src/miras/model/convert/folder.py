@@ -148,7 +148,7 @@ def _checked(
         check(part, parts[part], configs[part])
     if written.hub in ("convnext", "sam-hf", "clip", "llama"):
         return next(iter(configs.values()))
-    if lacking := sorted({"language", "low", "vision_projector"} - parts.keys()):
+    if lacking := sorted({"language", "low", "projector"} - parts.keys()):
         notes.append(f"no config.json: the checkpoint lacks {', '.join(lacking)}")
         return None
     settings: dict[str, Any] = {

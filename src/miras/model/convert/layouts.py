@@ -1,6 +1,6 @@
 """Every layout of names that is known, and which of them a file has.
 
-All of them are tables against one set of names: `language.`, `low.`, `high.`, `pixel.` and `vision_projector.` before
+All of them are tables against one set of names: `language.`, `low.`, `high.`, `pixel.` and `projector.` before
 the names of transformers' LlamaForCausalLM, CLIPVisionModel, ConvNextModel, SamModel or Sam2Model and LLaVA's
 projector, and `mask_projector.` with its layers' numbers. So any layout can be turned into any other that holds the
 same parts.

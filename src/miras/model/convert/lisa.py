@@ -18,8 +18,8 @@ from miras.errors import CheckpointError
 from miras.files import made_beside
 from miras.model.build import build
 from miras.model.configuration import MirasConfig, preset
-from miras.model.convert.adapt import adapt
 from miras.model.convert.layouts import find
+from miras.model.convert.part import adapt
 from miras.model.convert.reading import read_weights
 from miras.model.convert.rename import rename
 from miras.model.convert.rows import TABLES
@@ -65,7 +65,7 @@ def lisa_weights(lisa: Mapping[str, Tensor], clip: Mapping[str, Tensor], *, seg:
         weights[table] = rows[:seg] if seg == len(rows) - 1 else torch.cat([rows[:seg], rows[seg + 1 :]])
     size = len(weights[f"language.{TABLES[0]}"])
     ours = rename(weights, find("miras").rules, reverse=True)
-    return LisaWeights(ours.state, size, (taken[0], taken[1]), common.dropped | ours.dropped)
+    return LisaWeights(dict(ours.state), size, (taken[0], taken[1]), common.dropped | ours.dropped)
 
 
 def convert_lisa(

@@ -50,8 +50,8 @@ CLIP: tuple[Rule, ...] = (
 
 ORIGINAL: tuple[Rule, ...] = (
     *_language("model.", "lm_head"),
-    named("model.mm_projector.0.{leaf}", "vision_projector.linear_1.{leaf}"),
-    named("model.mm_projector.2.{leaf}", "vision_projector.linear_2.{leaf}"),
+    named("model.mm_projector.0.{leaf}", "projector.linear_1.{leaf}"),
+    named("model.mm_projector.2.{leaf}", "projector.linear_2.{leaf}"),
     *_vision("model.vision_tower.vision_tower.vision_model."),
     named("model.image_newline", "image_newline"),
 )
@@ -59,7 +59,7 @@ ORIGINAL: tuple[Rule, ...] = (
 
 HUB: tuple[Rule, ...] = (
     *_language("language_model.model.", "language_model.lm_head"),
-    named("multi_modal_projector.linear_{n}.{leaf}", "vision_projector.linear_{n}.{leaf}"),
+    named("multi_modal_projector.linear_{n}.{leaf}", "projector.linear_{n}.{leaf}"),
     *_vision("vision_tower.vision_model."),
     named("image_newline", "image_newline"),
 )
@@ -67,7 +67,7 @@ HUB: tuple[Rule, ...] = (
 
 MEMORY: tuple[Rule, ...] = (
     *_language("model.language_model.", "lm_head"),
-    named("model.multi_modal_projector.linear_{n}.{leaf}", "vision_projector.linear_{n}.{leaf}"),
+    named("model.multi_modal_projector.linear_{n}.{leaf}", "projector.linear_{n}.{leaf}"),
     *_vision("model.vision_tower."),
     *_vision("model.vision_tower.vision_model."),
     named("model.image_newline", "image_newline"),
@@ -76,7 +76,7 @@ MEMORY: tuple[Rule, ...] = (
 
 LISA: tuple[Rule, ...] = (
     *_language("model.", "lm_head"),
-    named("model.mm_projector.{leaf}", "vision_projector.linear_1.{leaf}"),
+    named("model.mm_projector.{leaf}", "projector.linear_1.{leaf}"),
     *_vision("model.vision_tower.vision_tower.vision_model."),
     named("model.text_hidden_fcs.0.{n}.{leaf}", "mask_projector.{n}.{leaf}"),
     *under("model.visual_model.", "", SAM),

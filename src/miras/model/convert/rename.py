@@ -6,9 +6,9 @@ side is written into the same place on the other.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from torch import Tensor
 from miras.errors import CheckpointError
 
 __all__ = [
+    "OnDemand",
     "Renamed",
     "Rule",
     "added",
@@ -58,11 +59,31 @@ class Rule:
     """Why the other side has no such weight."""
 
 
+class OnDemand(Mapping[str, Tensor]):
+    """Tensors by name, each made when it is asked for."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], Tensor]]) -> None:
+        self._makers = dict(makers)
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._makers[name]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+    def only(self, names: Mapping[str, str]) -> "OnDemand":
+        """Some of them, under other names."""
+        return OnDemand({other: self._makers[name] for name, other in names.items()})
+
+
 @dataclass
 class Renamed:
     """A state dict under its new names, and what the other side has no place for."""
 
-    state: dict[str, Tensor]
+    state: OnDemand
     dropped: dict[str, str] = field(default_factory=dict)
     """Name of a weight that was left out → why."""
 
@@ -127,8 +148,9 @@ def under(theirs: str, ours: str, rules: Iterable[Rule]) -> tuple[Rule, ...]:
 def rename(state: Mapping[str, Tensor], rules: Sequence[Rule], *, reverse: bool = False) -> Renamed:
     """Their names → ours, or ours → theirs; the first rule that fits a name decides.
 
-    Tensors are shared with `state` wherever no shape changes. Raises CheckpointError listing every name that no
-    rule knows, or that lacks those it goes together with, and names that two rules want.
+    A tensor is asked of `state` when it is asked of the result, and shared with it wherever no shape changes. Raises
+    CheckpointError listing every name that no rule knows, or that lacks those it goes together with, and names that
+    two rules want.
     """
     groups, unknown = _grouped(state, rules, reverse)
     if unknown:
@@ -136,19 +158,24 @@ def rename(state: Mapping[str, Tensor], rules: Sequence[Rule], *, reverse: bool 
             f"every name should be one of this layout's, got {len(unknown)} others: {_listed(unknown)}; "
             "name the layout that the file has, or leave these weights out"
         )
-    renamed = Renamed({})
+    makers: dict[str, Callable[[], Tensor]] = {}
+    left_out: dict[str, str] = {}
     for (index, places), names in groups.items():
         rule = rules[index]
         targets = [_filled(pattern, dict(places)) for pattern in (rule.theirs if reverse else rule.ours)]
         if not targets:
-            renamed.dropped |= dict.fromkeys(names, rule.why)
-            continue
-        tensors = (rule.back if reverse else rule.there)(tuple(state[name] for name in names))
-        for target, tensor in zip(targets, tensors, strict=True):
-            if target in renamed.state:
+            left_out |= dict.fromkeys(names, rule.why)
+        for place, target in enumerate(targets):
+            if target in makers:
                 raise CheckpointError(f"{target} should come from one place, got it twice, last from {names[0]}")
-            renamed.state[target] = tensor
-    return renamed
+            makers[target] = partial(_made, state, names, rule.back if reverse else rule.there, place)
+    return Renamed(OnDemand(makers), left_out)
+
+
+def _made(
+    state: Mapping[str, Tensor], names: Sequence[str], change: Callable[[_Tensors], _Tensors], place: int
+) -> Tensor:
+    return change(tuple(state[name] for name in names))[place]
 
 
 def unmatched(names: Iterable[str], rules: Sequence[Rule], *, reverse: bool = False) -> list[str]:

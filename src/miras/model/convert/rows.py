@@ -1,11 +1,13 @@
 """How many tokens a language model's tables have: LLaMA's 32,000, llava-hf's 32,064, or LISA's few more."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from miras.errors import CheckpointError
+from miras.model.convert.rename import OnDemand
 
 __all__ = ["LLAMA_ROWS", "TABLES", "with_rows"]
 
@@ -15,7 +17,7 @@ TABLES = ("model.embed_tokens.weight", "lm_head.weight")
 """The input and the output embedding of a LlamaForCausalLM."""
 
 
-def with_rows(state: Mapping[str, Tensor], rows: int, *, before: str = "") -> dict[str, Tensor]:
+def with_rows(state: Mapping[str, Tensor], rows: int, *, before: str = "") -> OnDemand:
     """The weights with tables of `rows` tokens: rows at the end are cut off, or made as the mean of all others.
 
     The mean is where a token starts that nobody has trained; llava-hf's own 64 rows were drawn at random around it.
@@ -23,11 +25,15 @@ def with_rows(state: Mapping[str, Tensor], rows: int, *, before: str = "") -> di
     """
     if rows < 1:
         raise CheckpointError(f"a vocabulary needs at least 1 row, got {rows}; leave the number out to keep them all")
-    sized = dict(state)
-    for name in (before + table for table in TABLES):
-        if name in sized:
-            table = sized[name]
-            more = rows - len(table)
-            mean = table.float().mean(0, keepdim=True).to(table.dtype) if more > 0 else table[:0]
-            sized[name] = torch.cat([table, mean.expand(more, -1)]) if more > 0 else table[:rows]
-    return sized
+    tables = {before + table for table in TABLES}
+    return OnDemand({name: partial(_sized, state, name, rows if name in tables else None) for name in state})
+
+
+def _sized(state: Mapping[str, Tensor], name: str, rows: int | None) -> Tensor:
+    table = state[name]
+    if rows is None or rows == len(table):
+        return table
+    if rows < len(table):
+        return table[:rows]
+    mean = table.float().mean(0, keepdim=True).to(table.dtype)
+    return torch.cat([table, mean.expand(rows - len(table), -1)])

@@ -31,8 +31,8 @@ _FIRST = ("[SEG]", "<im_start>", "<im_end>")
 """What the 13B releases add."""
 _BYTES = len(byte_tokenizer(VICUNA))
 _WIDTH = 16
-_MARKS = checkpoints.TINY_SAM | {"inner": 2048}
-"""Our builder takes the mask decoder of SAM's release as it is, but for its width."""
+_MARKS = checkpoints.TINY_SAM | {"channels": 256, "inner": 2048}
+"""A tiny encoder before the mask decoder of SAM's release."""
 _HEADS = {"num_attention_heads": 2, "num_key_value_heads": 2, "max_position_embeddings": 128}
 
 
@@ -68,9 +68,9 @@ def _config(**changes: Any) -> MirasConfig:
         },
         "pixel": {
             "kind": "sam", "size": 20, "hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2,
-            "global_attn_indexes": [1], "patch_size": 4, "window_size": 2, "num_pos_feats": 16,
+            "global_attn_indexes": [1], "patch_size": 4, "window_size": 2,
         },
-        "image_grid": 2, "fusion": "none", "token_positions": False, "query_width": 32, "alignment": "none",
+        "image_grid": 2, "fusion": "none", "token_positions": False, "query_width": 256, "alignment": "none",
         "seg_state": "predicting", "chat": "vicuna", "max_context": 128, "lora": {},
     }  # fmt: skip
     return preset("tiny", **settings | changes)
@@ -78,7 +78,7 @@ def _config(**changes: Any) -> MirasConfig:
 
 @pytest.fixture
 def one_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Models as LISA's: no second encoder, and one linear layer as projector; SAM's decoder as narrow as here."""
+    """Models as LISA's: no second encoder, and one linear layer as projector."""
 
     def like_lisa(config: MirasConfig, *args: Any, **kwargs: Any) -> Miras:
         model = build(config, *args, **kwargs)

@@ -4,6 +4,7 @@ The rules are those of the releases: OpenCLIP's convnext_large_d_320 is `opencli
 `sam(**SAM["b"])` and so on, liuhaotian/llava-v1.6-vicuna-7b is `llava()`, and xinlai/LISA-7B-v1 is `lisa()`.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,10 +12,12 @@ import torch
 from torch import Tensor
 
 __all__ = [
-    "LARGE", "SAM", "TINY_SAM", "clip_vision", "lisa", "llama", "llava", "openclip", "sam", "sam2", "timm", "weights",
+    "LARGE", "SAM", "TINY_SAM", "clip_vision", "lisa", "llama", "llava", "openai_clip", "openclip", "sam", "sam2",
+    "timm", "weights",
 ]  # fmt: skip
 
 Shapes = dict[str, tuple[int, ...]]
+_NORM = re.compile(r"(norm\w*|ln_\w+)\.weight$")
 
 LARGE: dict[str, Any] = {"depths": (3, 3, 27, 3), "widths": (192, 384, 768, 1536)}
 """ConvNeXt-L."""
@@ -32,7 +35,7 @@ def weights(shapes: Mapping[str, tuple[int, ...]], *, seed: int = 0, scale: floa
     """Random weights; norms lie around one, so that no signal dies on its way through."""
     generator = torch.Generator().manual_seed(seed)
     state = {name: torch.randn(shape, generator=generator) * scale for name, shape in shapes.items()}
-    return {name: x + 1 if "norm" in name and name.endswith("weight") else x for name, x in state.items()}
+    return {name: x + 1 if _NORM.search(name) else x for name, x in state.items()}
 
 
 def _layer(name: str, *shape: int) -> Shapes:
@@ -55,18 +58,39 @@ def timm(*, depths: tuple[int, ...], widths: tuple[int, ...], classes: int = 0) 
     return found | _layer("head.norm", widths[-1]) | (_layer("head.fc", classes, widths[-1]) if classes else {})
 
 
+def _text(width: int, blocks: int) -> Shapes:
+    """The text tower of OpenCLIP and OpenAI."""
+    found: Shapes = {"positional_embedding": (77, width), "text_projection": (width, width), "logit_scale": ()}
+    found |= {"token_embedding.weight": (49408, width)} | _layer("ln_final", width)
+    for block in range(blocks):
+        found |= _resblock(f"transformer.resblocks.{block}.", width)
+    return found
+
+
+def _resblock(name: str, width: int) -> Shapes:
+    found = _layer(f"{name}ln_1", width) | _layer(f"{name}ln_2", width) | _layer(f"{name}attn.out_proj", width, width)
+    found |= {f"{name}attn.in_proj_weight": (3 * width, width), f"{name}attn.in_proj_bias": (3 * width,)}
+    return found | _layer(f"{name}mlp.c_fc", 4 * width, width) | _layer(f"{name}mlp.c_proj", width, 4 * width)
+
+
 def openclip(*, depths: tuple[int, ...], widths: tuple[int, ...], text: int = 768, blocks: int = 16) -> Shapes:
     """OpenCLIP's `convnext_large_d_320`: trunk and head of the image tower, and the text tower."""
     found = {f"visual.trunk.{name}": shape for name, shape in timm(depths=depths, widths=widths).items()}
     found |= _layer("visual.head.mlp.fc1", 2 * text, widths[-1]) | {"visual.head.mlp.fc2.weight": (text, 2 * text)}
-    found |= {"positional_embedding": (77, text), "text_projection": (text, text), "logit_scale": ()}
-    found |= {"token_embedding.weight": (49408, text)} | _layer("ln_final", text)
-    for block in range(blocks):
-        name = f"transformer.resblocks.{block}."
-        found |= _layer(f"{name}ln_1", text) | _layer(f"{name}ln_2", text) | _layer(f"{name}attn.out_proj", text, text)
-        found |= {f"{name}attn.in_proj_weight": (3 * text, text), f"{name}attn.in_proj_bias": (3 * text,)}
-        found |= _layer(f"{name}mlp.c_fc", 4 * text, text) | _layer(f"{name}mlp.c_proj", text, 4 * text)
-    return found
+    return found | _text(text, blocks)
+
+
+def openai_clip(
+    *, width: int = 1024, depth: int = 24, patch: int = 14, size: int = 224, text: int = 768, blocks: int = 12
+) -> Shapes:  # fmt: skip
+    """OpenAI's CLIP, by default ViT-L/14."""
+    found: Shapes = {"visual.class_embedding": (width,), "visual.proj": (width, text)}
+    found |= {"visual.positional_embedding": ((size // patch) ** 2 + 1, width)}
+    found |= {"visual.conv1.weight": (width, 3, patch, patch)}
+    found |= _layer("visual.ln_pre", width) | _layer("visual.ln_post", width)
+    for block in range(depth):
+        found |= _resblock(f"visual.transformer.resblocks.{block}.", width)
+    return found | _text(text, blocks)
 
 
 def sam(

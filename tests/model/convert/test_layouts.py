@@ -37,6 +37,7 @@ SMALL: dict[str, dict[str, tuple[int, ...]]] = {
     "openclip-convnext": checkpoints.openclip(**_TRUNK, text=4, blocks=1),
     "timm-convnext": checkpoints.timm(**_TRUNK, classes=3),
     "sam": checkpoints.sam(**checkpoints.TINY_SAM),
+    "openai-clip": checkpoints.openai_clip(width=8, depth=2, patch=4, size=8, text=4, blocks=1),
     "sam2": checkpoints.sam2(width=8, inner=16),
     "llama": checkpoints.llama(**_SMALL["language"]),
     "llava": checkpoints.llava(**_SMALL),
@@ -131,6 +132,11 @@ def test_llava_at_true_size_is_vicuna_and_clip() -> None:
         "multi_modal_projector.linear_2.weight": (4096, 4096), "multi_modal_projector.linear_2.bias": (4096,),
     }  # fmt: skip
     assert adapt("vision_projector", state).keys() == adapt("projector", state).keys()
+
+
+def test_openais_clip_at_true_size_is_transformers() -> None:
+    found = adapt("low", _empty(checkpoints.openai_clip()))
+    assert _shapes(found) == checkpoints.clip_vision(size=224)
 
 
 def clip_sizes(config: Any) -> list[int]:

@@ -8,13 +8,13 @@ import torch
 import torch.nn.functional as F
 from tests.model.convert import checkpoints, references
 from torch import Tensor
-from transformers import ConvNextBackbone, ConvNextModel, SamModel
+from transformers import CLIPVisionModel, ConvNextBackbone, ConvNextModel, SamModel
 
 from miras.model.alignment import MaskProjector
 from miras.model.convert.layouts import find
 from miras.model.convert.part import adapt
 from miras.model.convert.rename import rename
-from miras.model.convert.shapes import convnext_config, sam_config
+from miras.model.convert.shapes import clip_config, convnext_config, sam_config
 from miras.model.sam import SamPixelEncoder
 from miras.model.vision import VisionProjector
 
@@ -55,6 +55,29 @@ def test_convnext(pixels: Tensor, layout: str) -> None:
     backbone = ConvNextBackbone(config)
     lost = backbone.load_state_dict({k: x for k, x in found.items() if not k.startswith("layernorm")}, strict=False)
     assert all(name.startswith("hidden_states_norms.") for name in lost.missing_keys)
+
+
+@torch.no_grad()
+def test_openais_clip() -> None:
+    """Its attention is torch's own module, which holds queries, keys and values in one weight, as the release does."""
+    state = checkpoints.weights(checkpoints.openai_clip(width=8, depth=2, patch=4, size=8, text=4, blocks=1))
+    pixels = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(6))
+    cells = F.conv2d(pixels, state["visual.conv1.weight"], stride=4).flatten(2).transpose(1, 2)
+    x = torch.cat([state["visual.class_embedding"].expand(2, 1, -1), cells], 1) + state["visual.positional_embedding"]
+    x = F.layer_norm(x, (8,), state["visual.ln_pre.weight"], state["visual.ln_pre.bias"])
+    for n in range(2):
+        block = _under(state, f"visual.transformer.resblocks.{n}.")
+        attention = torch.nn.MultiheadAttention(8, 1, batch_first=True).eval()
+        attention.load_state_dict(_under(block, "attn."), strict=True)
+        y = F.layer_norm(x, (8,), block["ln_1.weight"], block["ln_1.bias"])
+        x = x + attention(y, y, y, need_weights=False)[0]
+        y = F.layer_norm(x, (8,), block["ln_2.weight"], block["ln_2.bias"])
+        y = F.linear(y, block["mlp.c_fc.weight"], block["mlp.c_fc.bias"])
+        x = x + F.linear(y * torch.sigmoid(1.702 * y), block["mlp.c_proj.weight"], block["mlp.c_proj.bias"])
+    found = adapt("low", state)
+    model = CLIPVisionModel(clip_config(found)).eval()
+    model.load_state_dict(found, strict=True)
+    assert _close(model(pixels).last_hidden_state, x)
 
 
 @pytest.fixture

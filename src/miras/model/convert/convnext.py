@@ -2,7 +2,7 @@
 
 from miras.model.convert.rename import Rule, added, dropped, named, under
 
-__all__ = ["CLASSIFIER", "MODEL", "OPENCLIP", "TIMM"]
+__all__ = ["CLASSIFIER", "MODEL", "OPENCLIP", "TEXT_TOWER", "TIMM"]
 
 _STAGE = "encoder.stages.{stage}."
 _LAYER = _STAGE + "layers.{block}."
@@ -44,14 +44,17 @@ TIMM: tuple[Rule, ...] = (
 )
 """timm's `convnext_large` and its sisters."""
 
+TEXT_TOWER: tuple[Rule, ...] = (
+    *(dropped(name, _TEXT) for name in ("text.{rest}", "transformer.{rest}", "ln_final.{leaf}")),
+    *(dropped(name, _TEXT) for name in ("token_embedding.weight", "positional_embedding", "text_projection")),
+    *(dropped(name, _TEXT) for name in ("attn_mask", "logit_scale", "logit_bias")),
+)
+"""The other half of a CLIP of OpenAI's or OpenCLIP's."""
+
 OPENCLIP: tuple[Rule, ...] = (
     added("high.hidden_states_norms.{rest}", _NORMS),
     *under("visual.trunk.", "high.", _TRUNK),
     dropped("visual.head.{rest}", "the projection into CLIP's space; we take maps"),
-    *(dropped(name, _TEXT) for name in ("text.{rest}", "transformer.{rest}", "ln_final.{leaf}")),
-    *(dropped(name, _TEXT) for name in ("token_embedding.weight", "positional_embedding", "text_projection")),
-    dropped("attn_mask", _TEXT),
-    dropped("logit_scale", _TEXT),
-    dropped("logit_bias", _TEXT),
+    *TEXT_TOWER,
 )
 """OpenCLIP's `convnext_large_d_320` and its sisters; Mini-Gemini reads the same file."""

@@ -39,6 +39,7 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout("sam2-hf", "transformers' Sam2Model", sam2.MODEL, "sam2-hf"),
     Layout("sam2", "Meta's sam2_hiera and sam2.1_hiera of all sizes", sam2.ORIGINAL, "sam2-hf"),
     Layout("clip", "transformers' CLIPVisionModel or CLIPModel", llava.CLIP, "clip"),
+    Layout("openai-clip", "OpenAI's and OpenCLIP's CLIP with a ViT", llava.OPENAI, "clip"),
     Layout("llama", "transformers' LlamaForCausalLM, such as Vicuna", llava.LLAMA, "llama"),
     Layout("llava", "LLaVA's own releases, liuhaotian/llava-v1.6-vicuna-7b", llava.ORIGINAL, "llava-hf"),
     Layout("llava-hf", "transformers' LLaVA on the hub, llava-hf/llava-v1.6-vicuna-7b-hf", llava.HUB, "llava-hf"),

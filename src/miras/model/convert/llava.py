@@ -1,9 +1,10 @@
 """Names of LLaVA, of LISA, which is made from it, and of the two towers that it is made of."""
 
-from miras.model.convert.rename import Rule, dropped, named, under
+from miras.model.convert.convnext import TEXT_TOWER
+from miras.model.convert.rename import Rule, dropped, named, split, under
 from miras.model.convert.sam import ORIGINAL as SAM
 
-__all__ = ["CLIP", "HUB", "LISA", "LLAMA", "MEMORY", "ORIGINAL"]
+__all__ = ["CLIP", "HUB", "LISA", "LLAMA", "MEMORY", "OPENAI", "ORIGINAL"]
 
 _ROTARY = "angles of positions, which are computed"
 _NUMBERS = "numbers of positions, which are computed"
@@ -47,6 +48,26 @@ CLIP: tuple[Rule, ...] = (
     dropped("logit_scale", "CLIP's temperature"),
 )
 """transformers' CLIPVisionModel or whole CLIPModel, as on the hub or in memory."""
+
+_BLOCK, _LAYER = "visual.transformer.resblocks.{layer}.", "low.encoder.layers.{layer}."
+_QKV = tuple(_LAYER + f"self_attn.{side}_proj." for side in "qkv")
+
+OPENAI: tuple[Rule, ...] = (
+    named("visual.class_embedding", "low.embeddings.class_embedding"),
+    named("visual.positional_embedding", "low.embeddings.position_embedding.weight"),
+    named("visual.conv1.weight", "low.embeddings.patch_embedding.weight"),
+    named("visual.ln_pre.{leaf}", "low.pre_layrnorm.{leaf}"),
+    named("visual.ln_post.{leaf}", "low.post_layernorm.{leaf}"),
+    split(_BLOCK + "attn.in_proj_weight", *(name + "weight" for name in _QKV)),
+    split(_BLOCK + "attn.in_proj_bias", *(name + "bias" for name in _QKV)),
+    named(_BLOCK + "attn.out_proj.{leaf}", _LAYER + "self_attn.out_proj.{leaf}"),
+    named(_BLOCK + "ln_{n}.{leaf}", _LAYER + "layer_norm{n}.{leaf}"),
+    named(_BLOCK + "mlp.c_fc.{leaf}", _LAYER + "mlp.fc1.{leaf}"),
+    named(_BLOCK + "mlp.c_proj.{leaf}", _LAYER + "mlp.fc2.{leaf}"),
+    dropped("visual.proj", "the projection into CLIP's space; we take an inner layer"),
+    *TEXT_TOWER,
+)
+"""OpenAI's CLIP with a ViT, and OpenCLIP's under the same names."""
 
 ORIGINAL: tuple[Rule, ...] = (
     *_language("model.", "lm_head"),

@@ -14,6 +14,7 @@ from miras.errors import MirasError
 from miras.evaluate.command import app as evaluate
 from miras.export.command import export
 from miras.generate.command import generate
+from miras.model.convert.command import convert_weights
 from miras.prist.command import app as prist
 from miras.sets.command import app as data
 
@@ -47,6 +48,7 @@ app.command("generate")(generate)
 app.add_typer(annotate, name="annotate")
 app.command("ablate")(ablate)
 app.command("export")(export)
+app.command("convert")(convert_weights)
 
 _Model = Annotated[str, typer.Option(help="A preset's name or a folder that save_pretrained wrote.")]
 

@@ -38,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "metrics": {"errors", "files", "types", "wheels", "data.masks"},
     "sets": _WORDS | {"data", "pages", "wheels"},  # wheels says where the cache is
     "train": _WORDS | {"data", "sets", "model", "metrics"},
-    "evaluate": _WORDS | {"data", "model", "metrics", "llm", "pages", "provenance"},
+    "evaluate": _WORDS | {"data", "sets", "model", "metrics", "llm", "pages", "provenance"},
     "ablate": _WORDS | {"data", "model", "metrics", "train", "evaluate", "provenance"},
     "export": _WORDS | {"data", "model", "train", "provenance"},
     "serve": _WORDS | {"data", "model", "pages"},

@@ -49,7 +49,7 @@ def test_the_suite_is_checked_and_has_a_default(data: Path) -> None:
 
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_missing_files_leave_no_file(tmp_path: Path, name: str) -> None:
-    with pytest.raises(DataError, match=r"no (folder|PRIST file|val\.jsonl\.gz) "):
+    with pytest.raises(DataError, match=r"no (folder|file|PRIST file|val\.jsonl\.gz) "):
         write_benchmark(name, Wanted(tmp_path / "none", "val", suite=""), tmp_path / "out" / "cases.jsonl")
     assert not (tmp_path / "out").exists()
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import track
 
 from miras.errors import ConfigError
+from miras.evaluate.benchmarks.own import own_cases
 from miras.evaluate.benchmarks.photos import photos_cases
 from miras.evaluate.benchmarks.prist import prist_cases
 from miras.evaluate.benchmarks.reason_seg import reason_seg_cases
@@ -37,6 +38,7 @@ BENCHMARKS = {
     "reason-seg": Benchmark(partial(reason_seg_cases, "reason-seg")),
     "prist": Benchmark(partial(prist_cases, "prist"), ("multi_turn",)),
     "photos": Benchmark(partial(photos_cases, "photos"), ("direct", "multi_turn"), limits_itself=True),
+    "own": Benchmark(partial(own_cases, "own")),
 }
 """By the name that the command takes."""
 

@@ -1,6 +1,7 @@
 """The processor: tokenizer, chat format and views, in Hugging Face's manner."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,36 +11,45 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from miras import tokens
 from miras.data.collate import Collator, Views
-from miras.data.encode import CHATML, VICUNA, ChatFormat, Encoder
+from miras.data.encode import FORMATS, ChatFormat, Encoder
 from miras.errors import CheckpointError
 from miras.model import pretrained
 from miras.model.configuration import MirasConfig
 
 __all__ = ["MirasProcessor", "byte_tokenizer"]
 
-_FORMATS: dict[str, ChatFormat] = {"chatml": CHATML, "vicuna": VICUNA}
 _MEANINGS = {tokens.OBJ: " object", tokens.SEG: " segmentation mask", tokens.IMAGE: " image"}
 _FILE = "processor_config.json"
-_TEMPLATES = {
-    "chatml": (
-        "{% for message in messages %}{% if loop.index0 %}{{ '\n' }}{% endif %}{{ '<|im_start|>' + message['role'] + "
-        "'\n' + message['content'] + '<|im_end|>' }}{% endfor %}"
-        "{% if add_generation_prompt %}{{ '\n<|im_start|>assistant\n' }}{% endif %}"
-    ),
-    "vicuna": (
-        "{{ '"
-        + VICUNA.start.replace("'", "\\'")
-        + "' }}{% for message in messages %}{% if message['role'] == 'user' %}"
-        "{{ 'USER: ' + message['content'] + ' ASSISTANT: ' }}{% else %}{{ message['content'] + '</s>' }}"
-        "{% endif %}{% endfor %}"
-    ),
-}
+_CHATML_TEMPLATE = (
+    "{% for message in messages %}{% if loop.index0 %}{{ '\n' }}{% endif %}{{ '<|im_start|>' + message['role'] + "
+    "'\n' + message['content'] + '<|im_end|>' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '\n<|im_start|>assistant\n' }}{% endif %}"
+)
+_CONTROL = ("<|im_start|>", "<im_start>", "<im_end>", "<img>", "</img>")
+_UNUSED = re.compile(r"<unused\d+>")
+
+
+def _template(chat: ChatFormat) -> str:
+    """The chat format as a Jinja template, without the image."""
+    if chat.user.startswith("<|im_start|>"):
+        return _CHATML_TEMPLATE
+    start, user, assistant = (
+        json.dumps(words) for words in (chat.start, chat.user + chat.gap, chat.assistant + chat.gap)
+    )
+    return (
+        f"{{{{ {start} }}}}{{% for message in messages %}}{{% if message['role'] == 'user' %}}"
+        f"{{{{ {user} + message['content'] }}}}{{% else %}}"
+        f"{{{{ {assistant} + message['content'] + '{chat.stop}' }}}}{{% endif %}}{{% endfor %}}"
+        f"{{% if add_generation_prompt %}}{{{{ {json.dumps(chat.assistant)} }}}}{{% endif %}}"
+    )
 
 
 def byte_tokenizer(chat: ChatFormat) -> PreTrainedTokenizerFast:
     """A tokenizer with one token per byte, made without any file; for random models in tests."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    words = ["<unk>", "<s>", chat.stop, *(["<|im_start|>"] if "im_start" in chat.user else []), *alphabet]
+    written = "".join(vars(chat).values())
+    control = [word for word in _CONTROL if word in written and word != chat.stop]
+    words = ["<unk>", *dict.fromkeys(["<s>", chat.stop, *control]), *alphabet]
     vocabulary = {word: index for index, word in enumerate(words)}
     tokenizer = TokenizersTokenizer(models.BPE(vocab=vocabulary, merges=[], unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -56,28 +66,37 @@ class MirasProcessor:
         self.tokenizer = tokenizer
         self.chat = chat
         self.views = views
-        self.tokenizer.chat_template = _TEMPLATES[chat]
-        self.encoder = Encoder(tokenizer, _FORMATS[chat])
+        self.tokenizer.chat_template = _template(FORMATS[chat])
+        self.encoder = Encoder(tokenizer, FORMATS[chat])
 
     def meanings(self) -> list[list[int]]:
         """For each new token, the ids of words that its embedding starts from."""
         return [self.encoder.text(_MEANINGS[token]) for token in tokens.SPECIAL]
 
+    def never(self) -> list[int]:
+        """The tokens that no answer may hold: the image's, and rows of the vocabulary that stand for nothing."""
+        unused = [index for word, index in self.tokenizer.get_added_vocab().items() if _UNUSED.fullmatch(word)]
+        return [self.encoder.image_id, *sorted(unused)]
+
     @classmethod
     def build(cls, config: MirasConfig, tokenizer: Any) -> "MirasProcessor":
         """A processor whose new tokens stand right behind the language model's own rows.
 
-        Raises CheckpointError when the tokenizer already holds more tokens than the language model has rows.
+        A token of ours that the tokenizer has already, as LLaVA's has `<image>`, is retired under another name.
+        Raises CheckpointError when the tokenizer already holds more tokens than the language model has rows, or
+        lacks a token that the chat format writes.
         """
         base = config.language["vocab_size"]
         if len(tokenizer) > base:
             raise CheckpointError(f"the tokenizer has {len(tokenizer)} tokens, the language model only {base} rows")
-        filler = [f"<unused{index}>" for index in range(base - len(tokenizer))]
+        _retire(tokenizer)
+        filler = [f"<unused{index}>" for index in range(len(tokenizer), base)]
         if filler:
             tokenizer.add_special_tokens({"additional_special_tokens": filler}, replace_extra_special_tokens=False)
         tokenizer.add_special_tokens(
             {"additional_special_tokens": list(tokens.SPECIAL)}, replace_extra_special_tokens=False
         )
+        _check_control(tokenizer, config.chat)
         return cls(tokenizer, chat=config.chat, views=config.views())
 
     def collator(self, *, mask_size: int) -> Collator:
@@ -114,3 +133,29 @@ class MirasProcessor:
             if config.sources.get("language"):
                 return cls.build(config, AutoTokenizer.from_pretrained(pretrained.smollm2()))
         raise CheckpointError(f"no {_FILE} in {folder}; save the model again with save_pretrained")
+
+
+def _retire(tokenizer: Any) -> None:
+    """Rename those of our special tokens that a tokenizer has, so that ours are new ones behind its last row."""
+    ours = [token for token in tokens.SPECIAL if token in tokenizer.get_vocab()]
+    if not ours:
+        return
+    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    names = {token: f"<unused{tokenizer.convert_tokens_to_ids(token)}>" for token in ours}
+    for added in state["added_tokens"]:
+        if added["content"] in names:
+            added |= {"content": names[added["content"]], "special": True, "normalized": False}
+    vocabulary = state["model"]["vocab"]
+    for token in filter(vocabulary.__contains__, ours):
+        vocabulary[names[token]] = vocabulary.pop(token)
+    tokenizer._tokenizer = TokenizersTokenizer.from_str(json.dumps(state))
+
+
+def _check_control(tokenizer: Any, chat: str) -> None:
+    """Raise CheckpointError for a control token of the chat format that the tokenizer would write as letters."""
+    written = "".join(vars(FORMATS[chat]).values())
+    for token in re.findall(r"</?\|?\w+\|?>", written):
+        if tokenizer.convert_tokens_to_ids(token) in (None, tokenizer.unk_token_id):
+            raise CheckpointError(
+                f"chat: {chat} writes {token}, which the tokenizer does not know; choose another of {sorted(FORMATS)}"
+            )

@@ -12,13 +12,13 @@ from transformers.initialization import no_init_weights
 from miras import tokens
 from miras.data.encode import FORMATS
 from miras.errors import ConfigError
-from miras.model import pretrained
 from miras.model.alignment import MaskProjector, SemanticAlignment
 from miras.model.configuration import MirasConfig
 from miras.model.language import Language
 from miras.model.miras import Miras
 from miras.model.parts import build_encoder, build_pixel_encoder
 from miras.model.processing import MirasProcessor, byte_tokenizer
+from miras.model.sources import language_folder
 from miras.model.vision import DualVisualEncoder, Fusion, VisionProjector
 
 __all__ = ["build", "build_lm", "build_processor"]
@@ -72,9 +72,9 @@ def build(config: MirasConfig, processor: MirasProcessor, *, unset: Collection[s
 
 
 def build_processor(config: MirasConfig) -> MirasProcessor:
-    """The processor of a fresh model: the pinned language model's tokenizer, or bytes where none is pinned."""
+    """The processor of a fresh model: the tokenizer of the language model's source, or bytes where it has none."""
     if config.sources.get("language"):
-        return MirasProcessor.build(config, AutoTokenizer.from_pretrained(pretrained.smollm2()))
+        return MirasProcessor.build(config, AutoTokenizer.from_pretrained(language_folder(config)))
     return MirasProcessor.build(config, byte_tokenizer(FORMATS[config.chat]))
 
 

@@ -78,7 +78,10 @@ def _convnext(part: dict[str, Any], colours: str) -> ConvNextEncoder:
 
     stages = ["stage1", "stage2", "stage3", "stage4"]
     options: dict[str, Any] = _theirs(part) | {"out_features": stages}
-    return ConvNextEncoder(model=ConvNextBackbone(ConvNextConfig(**options)), colours=colours)
+    model = ConvNextBackbone(ConvNextConfig(**options))
+    # no pretrained ConvNeXt has these norms; the fusion has one of its own over all maps
+    model.hidden_states_norms = nn.ModuleDict({stage: nn.Identity() for stage in stages})
+    return ConvNextEncoder(model=model, colours=colours)
 
 
 def _hiera(part: dict[str, Any], colours: str) -> HieraEncoder:

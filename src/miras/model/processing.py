@@ -13,8 +13,8 @@ from miras import tokens
 from miras.data.collate import Collator, Views
 from miras.data.encode import FORMATS, ChatFormat, Encoder
 from miras.errors import CheckpointError
-from miras.model import pretrained
 from miras.model.configuration import MirasConfig
+from miras.model.sources import language_folder
 
 __all__ = ["MirasProcessor", "byte_tokenizer"]
 
@@ -64,14 +64,15 @@ class MirasProcessor:
 
     def __init__(self, tokenizer: Any, *, chat: str, views: Views) -> None:
         self.tokenizer = tokenizer
+        self._retired: dict[str, list[int]] = {}
         self.chat = chat
         self.views = views
         self.tokenizer.chat_template = _template(FORMATS[chat])
         self.encoder = Encoder(tokenizer, FORMATS[chat])
 
     def meanings(self) -> list[list[int]]:
-        """For each new token, the ids of words that its embedding starts from."""
-        return [self.encoder.text(_MEANINGS[token]) for token in tokens.SPECIAL]
+        """For each new token, the ids of what its embedding starts from: words, or the retired token of its name."""
+        return [self._retired.get(token) or self.encoder.text(_MEANINGS[token]) for token in tokens.SPECIAL]
 
     def never(self) -> list[int]:
         """The tokens that no answer may hold: the image's, and rows of the vocabulary that stand for nothing."""
@@ -89,7 +90,7 @@ class MirasProcessor:
         base = config.language["vocab_size"]
         if len(tokenizer) > base:
             raise CheckpointError(f"the tokenizer has {len(tokenizer)} tokens, the language model only {base} rows")
-        _retire(tokenizer)
+        retired = _retire(tokenizer)
         filler = [f"<unused{index}>" for index in range(len(tokenizer), base)]
         if filler:
             tokenizer.add_special_tokens({"additional_special_tokens": filler}, replace_extra_special_tokens=False)
@@ -97,7 +98,9 @@ class MirasProcessor:
             {"additional_special_tokens": list(tokens.SPECIAL)}, replace_extra_special_tokens=False
         )
         _check_control(tokenizer, config.chat)
-        return cls(tokenizer, chat=config.chat, views=config.views())
+        processor = cls(tokenizer, chat=config.chat, views=config.views())
+        processor._retired = retired
+        return processor
 
     def collator(self, *, mask_size: int) -> Collator:
         """Samples → batches for this model; masks are `mask_size` pixels a side."""
@@ -131,17 +134,21 @@ class MirasProcessor:
         if (folder / "config.json").is_file():
             config = MirasConfig.from_pretrained(folder)
             if config.sources.get("language"):
-                return cls.build(config, AutoTokenizer.from_pretrained(pretrained.smollm2()))
+                return cls.build(config, AutoTokenizer.from_pretrained(language_folder(config)))
         raise CheckpointError(f"no {_FILE} in {folder}; save the model again with save_pretrained")
 
 
-def _retire(tokenizer: Any) -> None:
-    """Rename those of our special tokens that a tokenizer has, so that ours are new ones behind its last row."""
+def _retire(tokenizer: Any) -> dict[str, list[int]]:
+    """Rename those of our special tokens that a tokenizer has, so that ours are new ones behind its last row.
+
+    Gives the old id of each, whose rows hold what it was trained to mean: LISA's `[SEG]` begins as it was.
+    """
     ours = [token for token in tokens.SPECIAL if token in tokenizer.get_vocab()]
     if not ours:
-        return
+        return {}
+    retired = {token: [int(tokenizer.convert_tokens_to_ids(token))] for token in ours}
     state = json.loads(tokenizer.backend_tokenizer.to_str())
-    names = {token: f"<unused{tokenizer.convert_tokens_to_ids(token)}>" for token in ours}
+    names = {token: f"<unused{old}>" for token, [old] in retired.items()}
     for added in state["added_tokens"]:
         if added["content"] in names:
             added |= {"content": names[added["content"]], "special": True, "normalized": False}
@@ -149,6 +156,7 @@ def _retire(tokenizer: Any) -> None:
     for token in filter(vocabulary.__contains__, ours):
         vocabulary[names[token]] = vocabulary.pop(token)
     tokenizer._tokenizer = TokenizersTokenizer.from_str(json.dumps(state))
+    return retired
 
 
 def _check_control(tokenizer: Any, chat: str) -> None:

@@ -4,28 +4,9 @@ from typing import Any
 
 import pytest
 import torch
+from tests.model import published
+from tests.model.published import stir
 from torch import Tensor, nn
-from transformers import (
-    CLIPVisionConfig,
-    InternVLConfig,
-    InternVLForConditionalGeneration,
-    InternVLVisionConfig,
-    LlamaConfig,
-    LlavaConfig,
-    LlavaForConditionalGeneration,
-    Qwen3Config,
-    Sam2Config,
-    Sam2HieraDetConfig,
-    Sam2MaskDecoderConfig,
-    Sam2Model,
-    Sam2PromptEncoderConfig,
-    Sam2VisionConfig,
-    SamConfig,
-    SamMaskDecoderConfig,
-    SamModel,
-    SamPromptEncoderConfig,
-    SamVisionConfig,
-)
 
 from miras.data.images import MEAN, STD
 from miras.model.backbones import COLOURS, recolour
@@ -35,16 +16,6 @@ from miras.model.miras import Miras
 from miras.model.parts import build_encoder, build_pixel_encoder
 
 SQUARE = torch.tensor([[1.0, 1.0]])
-
-
-def stir(module: nn.Module, seed: int) -> None:
-    """Random values everywhere, also where a new model has zeros and ones, which would hide their use."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for name, weight in module.named_parameters():
-            spread = 0.3 if weight.ndim < 2 or "embed" in name else weight[0].numel() ** -0.5
-            offset = 1.0 if "norm" in name and name.endswith("weight") else 0.0
-            weight.copy_(offset + spread * torch.randn(weight.shape, generator=generator))
 
 
 def picture(size: int, seed: int = 5) -> Tensor:
@@ -93,12 +64,7 @@ def check_conversation(model: Miras, oracle: Any, pixels: Tensor, side: int) -> 
 @pytest.mark.parametrize("name", ["tiny-7b", "tiny-lisa-7b"])
 def test_llava_gives_the_same_tokens_and_logits(name: str) -> None:
     model = rebuilt(name, projector="mlp")
-    low = {key: value for key, value in model.config.low.items() if key not in ("kind", "size", "layer", "colours")}
-    text = LlamaConfig(**{key: value for key, value in model.config.language.items() if key != "model_type"})
-    vision = CLIPVisionConfig(image_size=model.config.low["size"], **low)
-    oracle = LlavaForConditionalGeneration(
-        LlavaConfig(vision_config=vision, text_config=text, image_token_id=5, vision_feature_layer=-2)
-    ).eval()
+    oracle = published.llava(model.config)
     stir(oracle, 1)
     theirs_to_ours(model, oracle, ("linear_1", "linear_2"))
     check_conversation(model, oracle, normalised(picture(28), "clip"), 2)
@@ -107,12 +73,7 @@ def test_llava_gives_the_same_tokens_and_logits(name: str) -> None:
 @torch.no_grad()
 def test_internvl_gives_the_same_tokens_and_logits() -> None:
     model = rebuilt("tiny-4b")
-    ours = {"kind", "size", "shuffle", "colours"}
-    low = {key: value for key, value in model.config.low.items() if key not in ours}
-    text = Qwen3Config(**{key: value for key, value in model.config.language.items() if key != "model_type"})
-    vision = InternVLVisionConfig(image_size=model.config.low["size"], **low)
-    config = InternVLConfig(vision_config=vision, text_config=text, image_token_id=5, tie_word_embeddings=False)
-    oracle = InternVLForConditionalGeneration(config).eval()
+    oracle = published.internvl(model.config)
     stir(oracle, 2)
     theirs_to_ours(model, oracle, ("layer_norm", "linear_1", "linear_2"))
     check_conversation(model, oracle, normalised(picture(56)), 2)
@@ -123,7 +84,7 @@ def sam_pair(name: str) -> tuple[Any, Any, Any]:
     config = preset(name)
     high = build_encoder(config.high) if config.pixel["kind"] == "sam2" else None
     pixel = build_pixel_encoder(config, high.channels if high else ()).eval()
-    oracle = (_sam2(config) if high else _sam(config)).eval()
+    oracle = published.sam2(config) if high else published.sam(config)
     stir(oracle, 3)
     pixel.mask_decoder.load_state_dict(oracle.mask_decoder.state_dict())
     pixel.positions.load_state_dict(oracle.shared_image_embedding.state_dict())
@@ -136,38 +97,6 @@ def sam_pair(name: str) -> tuple[Any, Any, Any]:
     else:
         pixel.encoder.load_state_dict(oracle.vision_encoder.state_dict())
     return pixel, oracle, high
-
-
-def _sam(config: Any) -> SamModel:
-    part = {key: value for key, value in config.pixel.items() if key not in ("kind", "size", "decoder")}
-    width, size = config.query_width, config.pixel["size"]
-    return SamModel(
-        SamConfig(
-            vision_config=SamVisionConfig(image_size=size, output_channels=width, num_pos_feats=width // 2, **part),
-            prompt_encoder_config=SamPromptEncoderConfig(hidden_size=width, image_size=size, image_embedding_size=4),
-            mask_decoder_config=SamMaskDecoderConfig(hidden_size=width, **config.pixel["decoder"]),
-        )
-    )
-
-
-def _sam2(config: Any) -> Sam2Model:
-    part = {key: value for key, value in config.high.items() if key not in ("kind", "size", "colours")}
-    width, size = config.query_width, config.high["size"]
-    sizes = [[size // stride] * 2 for stride in (4, 8, 16)]
-    return Sam2Model(
-        Sam2Config(
-            vision_config=Sam2VisionConfig(
-                backbone_config=Sam2HieraDetConfig(image_size=[size] * 2, **part),
-                backbone_channel_list=part["embed_dim_per_stage"][::-1],
-                backbone_feature_sizes=sizes,
-                fpn_hidden_size=width,
-            ),
-            prompt_encoder_config=Sam2PromptEncoderConfig(hidden_size=width, image_size=size),
-            mask_decoder_config=Sam2MaskDecoderConfig(
-                hidden_size=width, dynamic_multimask_via_stability=False, **config.pixel["decoder"]
-            ),
-        )
-    )
 
 
 @torch.no_grad()

@@ -167,4 +167,4 @@ class Encoder:
         text = self.tokenizer.decode(
             [i for i in ids if i != self.stop_id], skip_special_tokens=False, clean_up_tokenization_spaces=False
         )
-        return text.removeprefix(self.chat.gap)
+        return text if self._spaced else text.removeprefix(self.chat.gap)

@@ -107,9 +107,15 @@ _LISA_7B: dict[str, Any] = {
     "lora": _LORA,
     "chat": "lisa",
     "max_context": 2048,
-    "sources": dict.fromkeys(("language", "low", "projector", "mask_projector", "pixel"), "xinlai/LISA-7B-v1"),
+    "sources": {
+        **dict.fromkeys(("language", "projector", "mask_projector", "pixel"), "xinlai/LISA-7B-v1"),
+        "low": "openai/clip-vit-large-patch14",  # frozen in LISA, and left out of what it published
+    },
 }
-"""LISA (Lai et al. 2023): one encoder of 256 tokens, one linear layer, and the state that predicts [SEG]."""
+"""LISA (Lai et al. 2023): one encoder of 256 tokens, one linear layer, and the state that predicts [SEG].
+
+Its 32,004 rows are LLaMA's, LLaVA's three image tokens and [SEG], whose row our [SEG] begins from.
+"""
 
 _4B: dict[str, Any] = {
     "language": {

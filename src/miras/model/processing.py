@@ -92,11 +92,8 @@ class MirasProcessor:
             raise CheckpointError(f"the tokenizer has {len(tokenizer)} tokens, the language model only {base} rows")
         retired = _retire(tokenizer)
         filler = [f"<unused{index}>" for index in range(len(tokenizer), base)]
-        if filler:
-            tokenizer.add_special_tokens({"additional_special_tokens": filler}, replace_extra_special_tokens=False)
-        tokenizer.add_special_tokens(
-            {"additional_special_tokens": list(tokens.SPECIAL)}, replace_extra_special_tokens=False
-        )
+        # not add_special_tokens, which passes over what the tokenizer's files call special, though it was retired
+        tokenizer.add_tokens([*filler, *tokens.SPECIAL], special_tokens=True)
         _check_control(tokenizer, config.chat)
         processor = cls(tokenizer, chat=config.chat, views=config.views())
         processor._retired = retired

@@ -1,5 +1,7 @@
 """Dialogues as ids: every piece where it belongs, and no way to smuggle a control token in."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -124,7 +126,7 @@ def test_the_stop_token_is_not_shown(encoder: Encoder) -> None:
     assert encoder.text("") == encoder.words("") == []
 
 
-def sentencepiece() -> PreTrainedTokenizerFast:
+def sentencepiece() -> Any:
     """A tokenizer as Llama's: a space in front of every text that it is given, words with their space as one token."""
     letters = sorted({*map(chr, range(33, 127)), "▁"})
     merges = [("▁", letter) for letter in letters if letter.isalnum()] + [("U", "S"), ("▁U", "S"), ("W", "h")]
@@ -155,13 +157,17 @@ def test_llamas_tokenizer_reads_what_llava_was_trained_on(chat: str, before: str
         return ids
 
     system = VICUNA.start.removeprefix("<s>")
-    told = Dialogue((Turn("user", "What is it?"), Turn("assistant", "A car."), Turn("user", "Use?"), Turn("assistant", "No")))
+    told = Dialogue(
+        (Turn("user", "What is it?"), Turn("assistant", "A car."), Turn("user", "Use?"), Turn("assistant", "No"))
+    )
     expected = read("<s>", f"{system}USER: ", before, "<image>", "<image>", after)
     expected += read("\nWhat is it? ASSISTANT: A car.", "</s>", "USER: Use? ASSISTANT: No", "</s>")
     assert encoder.dialogue(told, image_tokens=2).ids == expected
 
 
-@pytest.mark.parametrize("answer", ["A car.", "It is [OBJ]red car[SEG].", "[OBJ]a[SEG], [SEG] and [SEG]", " [SEG] ", "a\nb"])
+@pytest.mark.parametrize(
+    "answer", ["A car.", "It is [OBJ]red car[SEG].", "[OBJ]a[SEG], [SEG] and [SEG]", " [SEG] ", "a\nb"]
+)
 def test_llamas_tokenizer_gives_answers_back(answer: str) -> None:
     encoder = Encoder(sentencepiece(), VICUNA)
     ids = encoder.answer(answer)

@@ -55,11 +55,12 @@ def _theirs(part: dict[str, Any]) -> dict[str, Any]:
 
 def llava(config: MirasConfig) -> LlavaForConditionalGeneration:
     """LLaVA with the sizes of a configuration's parts."""
-    vision = CLIPVisionConfig(image_size=config.low["size"], **_theirs(config.low))
-    text = LlamaConfig(**_theirs(config.language))
-    return LlavaForConditionalGeneration(
-        LlavaConfig(vision_config=vision, text_config=text, image_token_id=5, vision_feature_layer=-2)
-    ).eval()
+    options: dict[str, Any] = {
+        "vision_config": CLIPVisionConfig(image_size=config.low["size"], **_theirs(config.low)),
+        "text_config": LlamaConfig(**_theirs(config.language)),
+        "image_token_id": 5,
+    }
+    return LlavaForConditionalGeneration(LlavaConfig(**options, vision_feature_layer=-2)).eval()
 
 
 def internvl(config: MirasConfig) -> InternVLForConditionalGeneration:
@@ -73,21 +74,18 @@ def internvl(config: MirasConfig) -> InternVLForConditionalGeneration:
 
 def convnext(config: MirasConfig) -> ConvNextForImageClassification:
     """ConvNeXt as it is published, with its classifier."""
-    options: dict[str, Any] = _theirs(config.high)
-    return ConvNextForImageClassification(ConvNextConfig(**options, num_labels=3)).eval()
+    options: dict[str, Any] = _theirs(config.high) | {"num_labels": 3}
+    return ConvNextForImageClassification(ConvNextConfig(**options)).eval()
 
 
 def sam(config: MirasConfig) -> SamModel:
     """SAM, likewise."""
     width, size = config.query_width, config.pixel["size"]
-    vision = SamVisionConfig(
-        image_size=size, output_channels=width, num_pos_feats=width // 2, **_theirs(config.pixel)
-    )
-    prompts = SamPromptEncoderConfig(hidden_size=width, image_size=size, image_embedding_size=size // 16)
+    vision = SamVisionConfig(image_size=size, output_channels=width, num_pos_feats=width // 2, **_theirs(config.pixel))
+    prompting: dict[str, Any] = {"hidden_size": width, "image_size": size, "image_embedding_size": size // 16}
+    prompts = SamPromptEncoderConfig(**prompting)
     decoder = SamMaskDecoderConfig(hidden_size=width, **config.pixel.get("decoder", {}))
-    return SamModel(
-        SamConfig(vision_config=vision, prompt_encoder_config=prompts, mask_decoder_config=decoder)
-    ).eval()
+    return SamModel(SamConfig(vision_config=vision, prompt_encoder_config=prompts, mask_decoder_config=decoder)).eval()
 
 
 def sam2(config: MirasConfig) -> Sam2Model:

@@ -36,7 +36,7 @@ def test_contradictions_are_refused(changes: dict[str, Any], message: str) -> No
 
 
 def test_unknown_presets_and_values_are_refused() -> None:
-    with pytest.raises(ConfigError, match="presets are tiny, nano, 4b, 7b.*got 'mini'"):
+    with pytest.raises(ConfigError, match=r"presets are tiny, nano, 4b, 7b.*got 'mini'"):
         preset("mini")
     with pytest.raises(Exception, match="alignment"):
         preset("tiny", alignment="some")

@@ -35,8 +35,9 @@ def rebuilt(name: str, **changes: Any) -> Miras:
 
 def theirs_to_ours(model: Miras, oracle: Any, projector: tuple[str, ...]) -> None:
     """Copy an oracle's tower, projector and language model, each module to its place."""
-    model.vision.low.model.load_state_dict(oracle.model.vision_tower.state_dict())  # type: ignore[union-attr]
-    layers = [layer for layer in model.vision.projector if not isinstance(layer, nn.GELU)]
+    vision: Any = model.vision
+    vision.low.model.load_state_dict(oracle.model.vision_tower.state_dict())
+    layers = [layer for layer in vision.projector if not isinstance(layer, nn.GELU)]
     for layer, named in zip(layers, projector, strict=True):
         layer.load_state_dict(getattr(oracle.model.multi_modal_projector, named).state_dict())
     model.language.lm.get_decoder().load_state_dict(oracle.model.language_model.state_dict())

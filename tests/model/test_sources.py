@@ -1,6 +1,7 @@
 """Pretrained parts from folders: whole, strict, pinned, and clear about what is missing."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +206,36 @@ def test_pickled_and_single_files_are_read(older: Folders, shelf: Path, tmp_path
         model = fresh(preset("tiny-7b", sources=older | {"high": str(source)}))
         name = "embeddings.patch_embeddings.weight"
         assert torch.equal(model.vision.high.model.state_dict()[name], state[f"convnext.{name}"])  # type: ignore[union-attr]
+
+
+def test_lisas_names_are_known(shelf: Path, older: Folders, tmp_path: Path) -> None:
+    """LISA's own names, but for SAM's: one linear projector, and that of [SEG]; its tower is CLIP's own release."""
+    llava = read(shelf / "llava")
+    lisa = dict[str, torch.Tensor]()
+    for name in llava:
+        if match := re.match(r"(?:model\.)?language_model\.(?:model\.)?(layers|embed_tokens|norm)(.*)", name):
+            lisa[f"model.{match[1]}{match[2]}"] = llava[name].clone()
+        elif name.endswith("lm_head.weight"):
+            lisa["lm_head.weight"] = llava[name].clone()
+    made = {"mm_projector": (64, 32), "text_hidden_fcs.0.0": (64, 64), "text_hidden_fcs.0.2": (32, 64)}
+    for name, shape in made.items():
+        lisa |= {f"model.{name}.weight": torch.randn(shape), f"model.{name}.bias": torch.randn(shape[0])}
+    for file in (shelf / "llava").glob("tokenizer*"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "llava", "hidden_size": 64}))
+    torch.save(lisa, tmp_path / "pytorch_model.bin")
+    named = dict.fromkeys(("language", "projector", "mask_projector"), str(tmp_path))
+    model = fresh(
+        preset("tiny-lisa-7b", chat="vicuna", sources={**named, "low": older["low"], "pixel": older["pixel"]})
+    )
+    ours = model.state_dict()
+    assert torch.equal(ours["vision.projector.0.weight"], lisa["model.mm_projector.weight"])
+    assert torch.equal(ours["mask_projector.layers.2.bias"], lisa["model.text_hidden_fcs.0.2.bias"])
+    assert torch.equal(ours["language.lm.lm_head.weight"], lisa["lm_head.weight"])
+    states = torch.randn(3, 64)
+    hidden = torch.relu(states @ lisa["model.text_hidden_fcs.0.0.weight"].T + lisa["model.text_hidden_fcs.0.0.bias"])
+    expected = hidden @ lisa["model.text_hidden_fcs.0.2.weight"].T + lisa["model.text_hidden_fcs.0.2.bias"]
+    assert torch.allclose(model.mask_projector(states), expected, atol=1e-4)
 
 
 def test_broken_and_missing_files_are_named(older: Folders, shelf: Path, tmp_path: Path) -> None:

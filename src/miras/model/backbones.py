@@ -87,13 +87,16 @@ class ConvNextEncoder(nn.Module):
 
 
 class HieraEncoder(nn.Module):
-    """SAM 2's Hiera as a backbone with four maps, at strides 4 to 32 (Ravi et al. 2024); `Sam2PixelEncoder` shares it."""
+    """SAM 2's Hiera as a backbone with four maps, at strides 4 to 32 (Ravi et al. 2024).
+
+    `Sam2PixelEncoder` works on the same maps.
+    """
 
     def __init__(self, *, model: "Sam2HieraDetModel", colours: str) -> None:
         super().__init__()
         self.model = model
         self.colours = colours
-        self.channels = tuple(model.config.embed_dim_per_stage)
+        self.channels = tuple(model.config.embed_dim_per_stage or ())
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
         """(I, 3, h, w) canvas view → maps (I, C, h/s, w/s)."""

@@ -11,7 +11,6 @@ from transformers.initialization import no_init_weights
 
 from miras import tokens
 from miras.data.encode import FORMATS
-from miras.errors import ConfigError
 from miras.model.alignment import MaskProjector, SemanticAlignment
 from miras.model.configuration import MirasConfig
 from miras.model.language import Language
@@ -27,7 +26,7 @@ __all__ = ["build", "build_lm", "build_processor"]
 def build(config: MirasConfig, processor: MirasProcessor, *, unset: Collection[str] = ()) -> Miras:
     """A model with random weights; its new tokens and LoRA are in place.
 
-    The parts in `unset` (language, low, high, projector, pixel) are left without values, for weights that are loaded next.
+    The parts in `unset` (language, low, high, projector, pixel) are left without values, for weights that come next.
     """
     with _values("language" in unset):
         lm = build_lm(config)

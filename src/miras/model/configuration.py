@@ -86,7 +86,9 @@ class MirasConfig(PreTrainedConfig):
         if self.high or not self.low:
             return
         if self.fusion != "none":
-            raise ConfigError(f"fusion {self.fusion} needs a high-resolution encoder, high is empty; write fusion: none")
+            raise ConfigError(
+                f"fusion {self.fusion} needs a high-resolution encoder, high is empty; write fusion: none"
+            )
         if self.pixel.get("kind") != "sam":
             raise ConfigError(
                 f"pixel.kind {self.pixel.get('kind')} works on the high-resolution encoder's maps, high is empty; "

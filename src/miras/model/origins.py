@@ -23,7 +23,7 @@ PREFIXES = {
 UNPRETRAINED = re.compile(r"language\.lm\..*\.lora_[AB]\.|mask_projector\.(mean|deviation)$")
 """Weights within these parts that no pretrained checkpoint has."""
 
-_TOWER = r"(?:model\.)?(?:vision_tower\.)?"
+_TOWER = r"(?:model\.)?(?:vision_tower\.){0,2}"
 _RULES: dict[tuple[str, str], list[tuple[str, str]]] = {
     ("language", ""): [
         (r"(?:language_model\.)?lm_head\.(.*)", r"lm_head.\1"),
@@ -45,8 +45,10 @@ _RULES: dict[tuple[str, str], list[tuple[str, str]]] = {
         (r"(?:model\.)?multi_modal_projector\.linear_1\.(.*)", r"1.\1"),
         (r"(?:model\.)?multi_modal_projector\.linear_2\.(.*)", r"3.\1"),
     ],
-    ("projector", "linear"): [(r"(?:model\.)?mm_projector\.(weight|bias)", r"0.\1")],
-    ("mask_projector", ""): [(r"(?:model\.)?text_hidden_fcs\.0\.([02]\..*)", r"layers.\1")],
+    ("projector", "linear"): [
+        (r"(?:model\.)?(?:mm_projector|multi_modal_projector\.linear_1)\.(weight|bias)", r"0.\1"),
+    ],
+    ("mask_projector", ""): [(r"(?:(?:model\.)?text_hidden_fcs\.0\.)?([02]\.(?:weight|bias))", r"layers.\1")],
     ("pixel", "sam"): [(r"vision_encoder\.(.*)", r"encoder.\1")],
     ("pixel", "sam2"): [
         (r"vision_encoder\.(neck\..*)", r"\1"),

@@ -124,9 +124,7 @@ def _sam2(part: dict[str, Any], query_width: int, channels: tuple[int, ...]) -> 
     from transformers import Sam2MaskDecoderConfig, Sam2PromptEncoderConfig, Sam2VisionConfig
     from transformers.models.sam2.modeling_sam2 import Sam2MaskDecoder, Sam2PositionalEmbedding, Sam2VisionNeck
 
-    neck = Sam2VisionConfig(
-        backbone_channel_list=list(channels[::-1]), fpn_hidden_size=query_width, **_theirs(part)
-    )
+    neck = Sam2VisionConfig(backbone_channel_list=list(channels[::-1]), fpn_hidden_size=query_width, **_theirs(part))
     decoder = Sam2MaskDecoderConfig(
         hidden_size=query_width, dynamic_multimask_via_stability=False, **part.get("decoder", {})
     )

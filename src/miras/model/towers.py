@@ -25,7 +25,7 @@ _SAME = (
 )  # fmt: skip
 _ANY_SIZE = ("convnext", "sam2_hiera_det_model")
 """Towers that take images of any size."""
-_INSIDE = {"language": ("text_config", "llm_config"), "low": ("vision_config",), "high": (), "pixel": ("vision_config",)}
+_INSIDE = {"language": ("text_config", "llm_config"), "low": ("vision_config",), "pixel": ("vision_config",)}
 
 
 def check_towers(model: Miras) -> None:
@@ -51,7 +51,7 @@ def _own_config(model: Miras, part: str) -> PreTrainedConfig | None:
 
 def _check_config(ours: PreTrainedConfig, part: str, folder: Path) -> None:
     data = _read(folder / "config.json")
-    for name in _INSIDE[part]:
+    for name in _INSIDE.get(part, ()):
         data = data.get(name) or data
     if ours.model_type == "sam2_hiera_det_model":
         data = data.get("vision_config", {}).get("backbone_config", {})
@@ -74,9 +74,15 @@ def _check_colours(model: Miras, part: str, folder: Path) -> None:
         return
     given = _colours(folder)
     chosen = getattr(model.config, part).get("colours", "imagenet")
-    if given is None or all(abs(a - b) < 1e-3 for a, b in zip(sum(COLOURS[chosen], ()), given, strict=True)):
+    if given is None:
         return
-    right = [name for name, pair in COLOURS.items() if all(abs(a - b) < 1e-3 for a, b in zip(sum(pair, ()), given))]
+    right = [
+        name
+        for name, (mean, std) in COLOURS.items()
+        if all(abs(a - b) < 1e-3 for a, b in zip((*mean, *std), given, strict=True))
+    ]
+    if chosen in right:
+        return
     remedy = f"set model.{part}.colours={right[0]}" if right else f"only {sorted(COLOURS)} are known"
     raise CheckpointError(
         f"sources.{part} {folder} was trained on colours with mean and deviation {given}, the model gives it "

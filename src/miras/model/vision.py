@@ -5,7 +5,7 @@ high-resolution maps. Since both views are scalings of one canvas, cells corresp
 """
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -98,7 +98,8 @@ class DualVisualEncoder(nn.Module):
         positions: bool,
     ) -> None:
         super().__init__()
-        self.low, self.high, self.fusion, self.projector = low, high, fusion, projector
+        self.low, self.fusion, self.projector = low, fusion, projector
+        self.high: Any = high
         self.positions = positions
 
     def forward(self, low: Tensor, maps: tuple[Tensor, ...], content: Tensor) -> Tensor:

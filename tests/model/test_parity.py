@@ -33,11 +33,10 @@ def rebuilt(name: str, **changes: Any) -> Miras:
     return build(config, build_processor(config)).eval()
 
 
-def theirs_to_ours(model: Miras, oracle: Any, projector: tuple[str, ...]) -> None:
+def theirs_to_ours(model: Any, oracle: Any, projector: tuple[str, ...]) -> None:
     """Copy an oracle's tower, projector and language model, each module to its place."""
-    vision: Any = model.vision
-    vision.low.model.load_state_dict(oracle.model.vision_tower.state_dict())
-    layers = [layer for layer in vision.projector if not isinstance(layer, nn.GELU)]
+    model.vision.low.model.load_state_dict(oracle.model.vision_tower.state_dict())
+    layers = [layer for layer in model.vision.projector if not isinstance(layer, nn.GELU)]
     for layer, named in zip(layers, projector, strict=True):
         layer.load_state_dict(getattr(oracle.model.multi_modal_projector, named).state_dict())
     model.language.lm.get_decoder().load_state_dict(oracle.model.language_model.state_dict())
@@ -85,7 +84,7 @@ def sam_pair(name: str) -> tuple[Any, Any, Any]:
     config = preset(name)
     high = build_encoder(config.high) if config.pixel["kind"] == "sam2" else None
     pixel = build_pixel_encoder(config, high.channels if high else ()).eval()
-    oracle = published.sam2(config) if high else published.sam(config)
+    oracle: Any = published.sam2(config) if high else published.sam(config)
     stir(oracle, 3)
     pixel.mask_decoder.load_state_dict(oracle.mask_decoder.state_dict())
     pixel.positions.load_state_dict(oracle.shared_image_embedding.state_dict())

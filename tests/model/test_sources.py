@@ -150,6 +150,13 @@ def test_what_is_saved_beside_frozen_parts_knows_them_again(
     (tmp_path / "parts" / "config.json").write_text(json.dumps(config))
     with pytest.raises(CheckpointError, match=r"sources\.pixel .*other should have the fingerprint"):
         Miras.from_pretrained(tmp_path / "parts")
+    moved = Miras.from_pretrained(tmp_path / "parts", sources={"pixel": older["pixel"]})
+    assert torch.equal(moved.pixel.no_mask, loaded.pixel.no_mask)
+    config["sources"]["language"] = "/weights/of/another/machine"
+    (tmp_path / "parts" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(WeightsUnavailable, match="no weights at /weights/of/another/machine"):
+        Miras.from_pretrained(tmp_path / "parts", sources={"pixel": older["pixel"]})
+    assert Miras.from_pretrained(tmp_path / "parts", sources=older).processor.encoder.image_id == 322
 
 
 def test_a_fingerprint_is_of_the_numbers(shelf: Path, tmp_path: Path) -> None:

@@ -62,15 +62,24 @@ def fresh(config: MirasConfig, *, half: Callable[[str], bool] | None = None) -> 
     return model
 
 
-def load(name_or_folder: str | PathLike[str], *, dtype: torch.dtype | None = None, merge_lora: bool = False) -> Miras:
+def load(
+    name_or_folder: str | PathLike[str],
+    *,
+    dtype: torch.dtype | None = None,
+    merge_lora: bool = False,
+    sources: Mapping[str, str] | None = None,
+) -> Miras:
     """A saved or embedded model, in evaluation mode; `merge_lora` makes it answer faster but not train on.
+
+    `sources` says where the weights of pinned parts are, where that is not where they were when it was saved.
 
     Raises CheckpointError, naming what is wrong, for an unknown folder, wrong tokens, a wrong image-token count,
     and for weights that are missing, left over or of another shape.
     """
     folder = _folder(name_or_folder)
     config = _config(folder)
-    processor = MirasProcessor.from_pretrained(folder)
+    config.sources = {**config.sources, **(sources or {})}
+    processor = MirasProcessor.from_pretrained(folder, sources=sources)
     _check_processor(processor, config)
     state = pinned_weights(config) | load_weights(folder)
     with no_init_weights():  # every weight is about to be read, or its absence refused

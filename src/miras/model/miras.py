@@ -164,8 +164,11 @@ class Miras(PreTrainedModel):
     ) -> "Miras":
         """A saved model, or the embedded `nano`, in `dtype`; `merge_lora=True` answers faster but is not to be trained.
 
+        `sources` names other folders for the parts that a checkpoint of trained weights leaves out.
+
         Raises CheckpointError for anything that does not match.
         """
         from miras.model.checkpoint import load
 
-        return load(name_or_folder, dtype=options.get("dtype"), merge_lora=options.get("merge_lora", False))
+        known = {key: options[key] for key in ("dtype", "merge_lora", "sources") if key in options}
+        return load(name_or_folder, **known)

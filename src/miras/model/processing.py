@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -110,14 +111,18 @@ class MirasProcessor:
         (Path(folder) / _FILE).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, **_: Any) -> "MirasProcessor":
+    def from_pretrained(
+        cls, folder: str | Path, *, sources: Mapping[str, str] | None = None, **_: Any
+    ) -> "MirasProcessor":
         """Read what `save_pretrained` wrote, or build it where the folder pins its language model.
+
+        `sources` says where pinned parts are now, in place of where they were.
 
         Raises CheckpointError when a file is missing or broken.
         """
         path = Path(folder) / _FILE
         if not path.is_file():
-            return cls._pinned(Path(folder))
+            return cls._pinned(Path(folder), sources or {})
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             views, tokenizer = Views(**data["views"]), AutoTokenizer.from_pretrained(folder)
@@ -126,10 +131,11 @@ class MirasProcessor:
             raise CheckpointError(f"the processor in {folder} cannot be read ({error}); save it again") from error
 
     @classmethod
-    def _pinned(cls, folder: Path) -> "MirasProcessor":
+    def _pinned(cls, folder: Path, sources: Mapping[str, str]) -> "MirasProcessor":
         """The processor of a folder that holds only what was trained."""
         if (folder / "config.json").is_file():
             config = MirasConfig.from_pretrained(folder)
+            config.sources = {**config.sources, **sources}
             if config.sources.get("language"):
                 return cls.build(config, AutoTokenizer.from_pretrained(language_folder(config)))
         raise CheckpointError(f"no {_FILE} in {folder}; save the model again with save_pretrained")

@@ -71,7 +71,7 @@ def pinned_weights(config: MirasConfig) -> Weights:
         if wanted is not None and wanted != (got := fingerprint(found)):
             raise CheckpointError(
                 f"sources.{part} {source} should have the fingerprint {wanted}, got {got}: these are not the weights "
-                "that the checkpoint was trained on; name the folder of those as sources"
+                f"that the checkpoint was trained on; name the folder of those, as sources={{'{part}': FOLDER}}"
             )
         weights = weights | found
     return weights

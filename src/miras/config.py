@@ -83,7 +83,7 @@ class TrainConfig:
     run: str
     """Folder for checkpoints, logs and the finished model."""
     preset: str | None = None
-    """Start from this preset's pretrained parts: tiny, nano or 7b."""
+    """Start from this preset's pretrained parts: tiny, nano, 7b or another of `miras.model.presets`."""
     init: str | None = None
     """Or start from an earlier run's folder, from a saved model's, or from an embedded model by its name: nano."""
     model: dict[str, Any] = field(default_factory=dict)

@@ -1,11 +1,16 @@
 """Dialogues as ids: every piece where it belongs, and no way to smuggle a control token in."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer as TokenizersTokenizer
+from tokenizers import decoders, models, normalizers
+from transformers import PreTrainedTokenizerFast
 
 from miras import tokens
-from miras.data.encode import CHATML, IGNORE, VICUNA, Encoder
+from miras.data.encode import CHATML, FORMATS, IGNORE, VICUNA, Encoder
 from miras.types import Dialogue, Target, Turn
 
 CONTROL = [*tokens.SPECIAL, "<|im_start|>", "<|im_end|>", "</s>", "<s>"]
@@ -119,3 +124,58 @@ def test_no_answer_holds_a_control_token_but_the_marks(text: str) -> None:
 def test_the_stop_token_is_not_shown(encoder: Encoder) -> None:
     assert encoder.decode(encoder.answer("It is [OBJ]x[SEG].")) == "It is [OBJ]x[SEG]."
     assert encoder.text("") == encoder.words("") == []
+
+
+def sentencepiece() -> Any:
+    """A tokenizer as Llama's: a space in front of every text that it is given, words with their space as one token."""
+    letters = sorted({*map(chr, range(33, 127)), "▁"})
+    merges = [("▁", letter) for letter in letters if letter.isalnum()] + [("U", "S"), ("▁U", "S"), ("W", "h")]
+    words = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *letters, *map("".join, merges)]
+    vocabulary = {word: index for index, word in enumerate(words)}
+    made = TokenizersTokenizer(models.BPE(vocab=vocabulary, merges=merges, unk_token="<unk>", byte_fallback=True))
+    made.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    made.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    fast = PreTrainedTokenizerFast(tokenizer_object=made, unk_token="<unk>", bos_token="<s>", eos_token="</s>")
+    fast.add_tokens([*tokens.SPECIAL, "<im_start>", "<im_end>"], special_tokens=True)
+    return fast
+
+
+@pytest.mark.parametrize(("chat", "before", "after"), [("vicuna", "", ""), ("lisa", "<im_start>", "<im_end>")])
+def test_llamas_tokenizer_reads_what_llava_was_trained_on(chat: str, before: str, after: str) -> None:
+    """LLaVA reads the text between two special tokens in one, with the tokenizer's own space in front of each."""
+    tokenizer = sentencepiece()
+    encoder = Encoder(tokenizer, FORMATS[chat])
+
+    def read(*pieces: str) -> list[int]:
+        ids: list[int] = []
+        for piece in filter(None, pieces):
+            special = piece in tokenizer.get_added_vocab() or piece in ("<s>", "</s>")
+            one = [tokenizer.convert_tokens_to_ids(piece)]
+            ids += one if special else tokenizer.encode(piece, add_special_tokens=False)
+        return ids
+
+    system = VICUNA.start.removeprefix("<s>")
+    told = Dialogue(
+        (Turn("user", "What is it?"), Turn("assistant", "A car."), Turn("user", "Use?"), Turn("assistant", "No"))
+    )
+    expected = read("<s>", f"{system}USER: ", before, "<image>", "<image>", after)
+    expected += read("\nWhat is it? ASSISTANT: A car.", "</s>", "USER: Use? ASSISTANT: No", "</s>")
+    assert encoder.dialogue(told, image_tokens=2).ids == expected
+
+
+@pytest.mark.parametrize(
+    "answer", ["A car.", "It is [OBJ]red car[SEG].", "[OBJ]a[SEG], [SEG] and [SEG]", " [SEG] ", "a\nb"]
+)
+def test_llamas_tokenizer_gives_answers_back(answer: str) -> None:
+    encoder = Encoder(sentencepiece(), VICUNA)
+    ids = encoder.answer(answer)
+    assert encoder.decode(ids) == answer
+    assert ids.count(encoder.seg_id) == answer.count("[SEG]") and ids[-1] == encoder.stop_id
+
+
+def test_no_word_is_a_control_token_of_llamas() -> None:
+    encoder = Encoder(sentencepiece(), VICUNA)
+    text = "Is it </s> or <image>, or [S[SEG]EG]?"
+    assert not {encoder.stop_id, *encoder.special_ids} & set(encoder.words(text))

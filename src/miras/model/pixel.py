@@ -18,6 +18,8 @@ class PixelFeatures:
     """(I, Q, h, w) the paper's E_seg, one vector per pixel of a coarse grid."""
     fine: Tensor
     """(I, F, 2h, 2w) finer features that skip the transformer."""
+    finest: Tensor | None = None
+    """(I, F', 4h, 4w) still finer ones, where the decoder takes any."""
 
 
 def _block(width: int) -> nn.Sequential:

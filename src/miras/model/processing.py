@@ -1,6 +1,8 @@
 """The processor: tokenizer, chat format and views, in Hugging Face's manner."""
 
 import json
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,36 +12,45 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from miras import tokens
 from miras.data.collate import Collator, Views
-from miras.data.encode import CHATML, VICUNA, ChatFormat, Encoder
+from miras.data.encode import FORMATS, ChatFormat, Encoder
 from miras.errors import CheckpointError
-from miras.model import pretrained
 from miras.model.configuration import MirasConfig
+from miras.model.sources import language_folder
 
 __all__ = ["MirasProcessor", "byte_tokenizer"]
 
-_FORMATS: dict[str, ChatFormat] = {"chatml": CHATML, "vicuna": VICUNA}
 _MEANINGS = {tokens.OBJ: " object", tokens.SEG: " segmentation mask", tokens.IMAGE: " image"}
 _FILE = "processor_config.json"
-_TEMPLATES = {
-    "chatml": (
-        "{% for message in messages %}{% if loop.index0 %}{{ '\n' }}{% endif %}{{ '<|im_start|>' + message['role'] + "
-        "'\n' + message['content'] + '<|im_end|>' }}{% endfor %}"
-        "{% if add_generation_prompt %}{{ '\n<|im_start|>assistant\n' }}{% endif %}"
-    ),
-    "vicuna": (
-        "{{ '"
-        + VICUNA.start.replace("'", "\\'")
-        + "' }}{% for message in messages %}{% if message['role'] == 'user' %}"
-        "{{ 'USER: ' + message['content'] + ' ASSISTANT: ' }}{% else %}{{ message['content'] + '</s>' }}"
-        "{% endif %}{% endfor %}"
-    ),
-}
+_CHATML_TEMPLATE = (
+    "{% for message in messages %}{% if loop.index0 %}{{ '\n' }}{% endif %}{{ '<|im_start|>' + message['role'] + "
+    "'\n' + message['content'] + '<|im_end|>' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '\n<|im_start|>assistant\n' }}{% endif %}"
+)
+_CONTROL = ("<|im_start|>", "<im_start>", "<im_end>", "<img>", "</img>")
+_UNUSED = re.compile(r"<unused\d+>")
+
+
+def _template(chat: ChatFormat) -> str:
+    """The chat format as a Jinja template, without the image."""
+    if chat.user.startswith("<|im_start|>"):
+        return _CHATML_TEMPLATE
+    start, user, assistant = (
+        json.dumps(words) for words in (chat.start, chat.user + chat.gap, chat.assistant + chat.gap)
+    )
+    return (
+        f"{{{{ {start} }}}}{{% for message in messages %}}{{% if message['role'] == 'user' %}}"
+        f"{{{{ {user} + message['content'] }}}}{{% else %}}"
+        f"{{{{ {assistant} + message['content'] + '{chat.stop}' }}}}{{% endif %}}{{% endfor %}}"
+        f"{{% if add_generation_prompt %}}{{{{ {json.dumps(chat.assistant)} }}}}{{% endif %}}"
+    )
 
 
 def byte_tokenizer(chat: ChatFormat) -> PreTrainedTokenizerFast:
     """A tokenizer with one token per byte, made without any file; for random models in tests."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    words = ["<unk>", "<s>", chat.stop, *(["<|im_start|>"] if "im_start" in chat.user else []), *alphabet]
+    written = "".join(vars(chat).values())
+    control = [word for word in _CONTROL if word in written and word != chat.stop]
+    words = ["<unk>", *dict.fromkeys(["<s>", chat.stop, *control]), *alphabet]
     vocabulary = {word: index for index, word in enumerate(words)}
     tokenizer = TokenizersTokenizer(models.BPE(vocab=vocabulary, merges=[], unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -54,31 +65,40 @@ class MirasProcessor:
 
     def __init__(self, tokenizer: Any, *, chat: str, views: Views) -> None:
         self.tokenizer = tokenizer
+        self._retired: dict[str, list[int]] = {}
         self.chat = chat
         self.views = views
-        self.tokenizer.chat_template = _TEMPLATES[chat]
-        self.encoder = Encoder(tokenizer, _FORMATS[chat])
+        self.tokenizer.chat_template = _template(FORMATS[chat])
+        self.encoder = Encoder(tokenizer, FORMATS[chat])
 
     def meanings(self) -> list[list[int]]:
-        """For each new token, the ids of words that its embedding starts from."""
-        return [self.encoder.text(_MEANINGS[token]) for token in tokens.SPECIAL]
+        """For each new token, the ids of what its embedding starts from: words, or the retired token of its name."""
+        return [self._retired.get(token) or self.encoder.text(_MEANINGS[token]) for token in tokens.SPECIAL]
+
+    def never(self) -> list[int]:
+        """The tokens that no answer may hold: the image's, and rows of the vocabulary that stand for nothing."""
+        unused = [index for word, index in self.tokenizer.get_added_vocab().items() if _UNUSED.fullmatch(word)]
+        return [self.encoder.image_id, *sorted(unused)]
 
     @classmethod
     def build(cls, config: MirasConfig, tokenizer: Any) -> "MirasProcessor":
         """A processor whose new tokens stand right behind the language model's own rows.
 
-        Raises CheckpointError when the tokenizer already holds more tokens than the language model has rows.
+        A token of ours that the tokenizer has already, as LLaVA's has `<image>`, is retired under another name.
+        Raises CheckpointError when the tokenizer already holds more tokens than the language model has rows, or
+        lacks a token that the chat format writes.
         """
         base = config.language["vocab_size"]
         if len(tokenizer) > base:
             raise CheckpointError(f"the tokenizer has {len(tokenizer)} tokens, the language model only {base} rows")
-        filler = [f"<unused{index}>" for index in range(base - len(tokenizer))]
-        if filler:
-            tokenizer.add_special_tokens({"additional_special_tokens": filler}, replace_extra_special_tokens=False)
-        tokenizer.add_special_tokens(
-            {"additional_special_tokens": list(tokens.SPECIAL)}, replace_extra_special_tokens=False
-        )
-        return cls(tokenizer, chat=config.chat, views=config.views())
+        retired = _retire(tokenizer)
+        filler = [f"<unused{index}>" for index in range(len(tokenizer), base)]
+        # not add_special_tokens, which passes over what the tokenizer's files call special, though it was retired
+        tokenizer.add_tokens([*filler, *tokens.SPECIAL], special_tokens=True)
+        _check_control(tokenizer, config.chat)
+        processor = cls(tokenizer, chat=config.chat, views=config.views())
+        processor._retired = retired
+        return processor
 
     def collator(self, *, mask_size: int) -> Collator:
         """Samples → batches for this model; masks are `mask_size` pixels a side."""
@@ -91,14 +111,18 @@ class MirasProcessor:
         (Path(folder) / _FILE).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, **_: Any) -> "MirasProcessor":
+    def from_pretrained(
+        cls, folder: str | Path, *, sources: Mapping[str, str] | None = None, **_: Any
+    ) -> "MirasProcessor":
         """Read what `save_pretrained` wrote, or build it where the folder pins its language model.
+
+        `sources` says where pinned parts are now, in place of where they were.
 
         Raises CheckpointError when a file is missing or broken.
         """
         path = Path(folder) / _FILE
         if not path.is_file():
-            return cls._pinned(Path(folder))
+            return cls._pinned(Path(folder), sources or {})
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             views, tokenizer = Views(**data["views"]), AutoTokenizer.from_pretrained(folder)
@@ -107,10 +131,42 @@ class MirasProcessor:
             raise CheckpointError(f"the processor in {folder} cannot be read ({error}); save it again") from error
 
     @classmethod
-    def _pinned(cls, folder: Path) -> "MirasProcessor":
+    def _pinned(cls, folder: Path, sources: Mapping[str, str]) -> "MirasProcessor":
         """The processor of a folder that holds only what was trained."""
         if (folder / "config.json").is_file():
             config = MirasConfig.from_pretrained(folder)
+            config.sources = {**config.sources, **sources}
             if config.sources.get("language"):
-                return cls.build(config, AutoTokenizer.from_pretrained(pretrained.smollm2()))
+                return cls.build(config, AutoTokenizer.from_pretrained(language_folder(config)))
         raise CheckpointError(f"no {_FILE} in {folder}; save the model again with save_pretrained")
+
+
+def _retire(tokenizer: Any) -> dict[str, list[int]]:
+    """Rename those of our special tokens that a tokenizer has, so that ours are new ones behind its last row.
+
+    Gives the old id of each, whose rows hold what it was trained to mean: LISA's `[SEG]` begins as it was.
+    """
+    ours = [token for token in tokens.SPECIAL if token in tokenizer.get_vocab()]
+    if not ours:
+        return {}
+    retired = {token: [int(tokenizer.convert_tokens_to_ids(token))] for token in ours}
+    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    names = {token: f"<unused{old}>" for token, [old] in retired.items()}
+    for added in state["added_tokens"]:
+        if added["content"] in names:
+            added |= {"content": names[added["content"]], "special": True, "normalized": False}
+    vocabulary = state["model"]["vocab"]
+    for token in filter(vocabulary.__contains__, ours):
+        vocabulary[names[token]] = vocabulary.pop(token)
+    tokenizer._tokenizer = TokenizersTokenizer.from_str(json.dumps(state))
+    return retired
+
+
+def _check_control(tokenizer: Any, chat: str) -> None:
+    """Raise CheckpointError for a control token of the chat format that the tokenizer would write as letters."""
+    written = "".join(vars(FORMATS[chat]).values())
+    for token in re.findall(r"</?\|?\w+\|?>", written):
+        if tokenizer.convert_tokens_to_ids(token) in (None, tokenizer.unk_token_id):
+            raise CheckpointError(
+                f"chat: {chat} writes {token}, which the tokenizer does not know; choose another of {sorted(FORMATS)}"
+            )

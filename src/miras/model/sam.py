@@ -1,6 +1,6 @@
 """SAM as the pixel encoder of the full model, through transformers (Kirillov et al. 2023)."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from miras.model.pixel import PixelFeatures
 if TYPE_CHECKING:
     from transformers.models.sam.modeling_sam import SamMaskDecoder, SamPositionalEmbedding, SamVisionEncoder
 
-__all__ = ["SamPixelEncoder"]
+__all__ = ["SamPixelEncoder", "cell_positions"]
 
 
 class SamPixelEncoder(nn.Module):
@@ -28,14 +28,13 @@ class SamPixelEncoder(nn.Module):
 
     def encode(self, pixels: Tensor, maps: tuple[Tensor, ...]) -> PixelFeatures:
         """The canvas at SAM's size (I, 3, 1024, 1024) → features; the other encoder's maps are not needed."""
-        embedding = self.encoder(pixels).last_hidden_state
+        embedding = self.encoder(pixels.to(self.encoder.dtype)).last_hidden_state.to(pixels.dtype)
         return PixelFeatures(embedding, embedding[:, :0])
 
     def decode(self, query: Tensor, features: PixelFeatures, image: Tensor) -> tuple[Tensor, Tensor]:
         """Queries (S, Q) and which image each is about (S,) → logits (S, h, w) and IoU estimates (S,)."""
         embedding = features.embedding.index_select(0, image)
-        height, width = embedding.shape[-2:]
-        where = self._where(height, width, embedding)
+        where = cell_positions(self.positions, embedding)
         masks, iou, *_ = self.mask_decoder(
             image_embeddings=embedding,
             image_positional_embeddings=where.expand(len(query), -1, -1, -1),
@@ -45,8 +44,10 @@ class SamPixelEncoder(nn.Module):
         )
         return masks[:, 0, 0].float(), iou[:, 0, 0].float()
 
-    def _where(self, height: int, width: int, like: Tensor) -> Tensor:
-        """SAM's own encoding of cell centres, (1, Q, height, width)."""
-        rows, columns = ((torch.arange(n, device=like.device) + 0.5) / n for n in (height, width))
-        grid = torch.stack([columns[None].expand(height, -1), rows[:, None].expand(-1, width)], -1)
-        return self.positions(grid.to(like.dtype)).permute(2, 0, 1)[None]
+
+def cell_positions(positions: Any, like: Tensor) -> Tensor:
+    """SAM's own encoding of the cell centres of features (I, Q, h, w), as (1, Q, h, w)."""
+    height, width = like.shape[-2:]
+    rows, columns = ((torch.arange(n, device=like.device) + 0.5) / n for n in (height, width))
+    grid = torch.stack([columns[None].expand(height, -1), rows[:, None].expand(-1, width)], -1)
+    return positions(grid.to(like.dtype)).permute(2, 0, 1)[None]

@@ -200,7 +200,8 @@ def _generate(asked: Sequence[_Asked], limit: int) -> Iterator[Any]:
     model = asked[0].session.model
     encoder, rows = model.processor.encoder, [each.row for each in asked]
     marks = Marks(encoder.obj_id, encoder.seg_id)
-    return generate(model.language, rows, stop_id=encoder.stop_id, limit=limit, never=[encoder.image_id], marks=marks)
+    never = model.processor.never()
+    return generate(model.language, rows, stop_id=encoder.stop_id, limit=limit, never=never, marks=marks)
 
 
 @torch.inference_mode()

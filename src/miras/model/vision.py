@@ -5,56 +5,15 @@ high-resolution maps. Since both views are scalings of one canvas, cells corresp
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from miras.data.images import MEAN, STD
 from miras.model.decoder import sine_positions
 
-if TYPE_CHECKING:
-    from transformers import CLIPVisionModel, ConvNextBackbone
-
-__all__ = ["ClipEncoder", "ConvNextEncoder", "DualVisualEncoder", "Fusion", "VisionProjector"]
-
-_CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-_CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
-
-
-class ClipEncoder(nn.Module):
-    """A CLIP vision tower as a backbone with one map: the patch states of an inner layer."""
-
-    def __init__(self, *, model: "CLIPVisionModel", layer: int) -> None:
-        super().__init__()
-        self.model = model
-        self.layer = layer
-        self.channels = (model.config.hidden_size,)
-
-    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        """(I, 3, h, w) canvas view → one map (I, C, h/14, w/14)."""
-        mean, std, clip_mean, clip_std = (
-            torch.tensor(v, device=pixels.device, dtype=pixels.dtype)[:, None, None]
-            for v in (MEAN, STD, _CLIP_MEAN, _CLIP_STD)
-        )
-        states = self.model((pixels * std + mean - clip_mean) / clip_std, output_hidden_states=True).hidden_states
-        patches = states[self.layer][:, 1:]  # the first state is the class token
-        side = int(patches.shape[1] ** 0.5)
-        return (patches.transpose(1, 2).unflatten(2, (side, side)),)
-
-
-class ConvNextEncoder(nn.Module):
-    """A ConvNeXt as a backbone with four maps, at strides 4 to 32."""
-
-    def __init__(self, *, model: "ConvNextBackbone") -> None:
-        super().__init__()
-        self.model = model
-        self.channels = tuple(model.config.hidden_sizes or ())
-
-    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        """(I, 3, h, w) canvas view → maps (I, C, h/s, w/s)."""
-        return tuple(self.model(pixels).feature_maps)
+__all__ = ["DualVisualEncoder", "Fusion", "VisionProjector"]
 
 
 class Fusion(nn.Module):
@@ -108,23 +67,39 @@ class Fusion(nn.Module):
 
 
 class VisionProjector(nn.Sequential):
-    """Visual features (..., C) → embeddings of the language model (..., D), as in LLaVA 1.6."""
+    """Visual features (..., C) → embeddings of the language model (..., D).
 
-    def __init__(self, *, channels: int, width: int) -> None:
-        super().__init__(nn.Linear(channels, width), nn.GELU(), nn.Linear(width, width))
+    `mlp` is that of LLaVA 1.5 and 1.6, `linear` that of LLaVA 1 and LISA, `norm_mlp` that of InternVL.
+    """
+
+    def __init__(self, *, channels: int, width: int, kind: Literal["mlp", "linear", "norm_mlp"] = "mlp") -> None:
+        layers: list[nn.Module] = [nn.Linear(channels, width)]
+        if kind != "linear":
+            layers += [nn.GELU(), nn.Linear(width, width)]
+        if kind == "norm_mlp":
+            layers.insert(0, nn.LayerNorm(channels))
+        super().__init__(*layers)
 
 
 class DualVisualEncoder(nn.Module):
     """Two views of a canvas → image tokens; the high-resolution maps are kept for the pixel encoder.
 
-    Without `fusion` image tokens come from the low view alone: the ablation of table 6.
+    Without `fusion` image tokens come from the low view alone: the ablation of table 6. Without `high` there is
+    nothing else to look at, as in LISA.
     """
 
     def __init__(
-        self, *, low: nn.Module, high: nn.Module, fusion: Fusion | None, projector: VisionProjector, positions: bool
+        self,
+        *,
+        low: nn.Module,
+        high: nn.Module | None,
+        fusion: Fusion | None,
+        projector: VisionProjector,
+        positions: bool,
     ) -> None:
         super().__init__()
-        self.low, self.high, self.fusion, self.projector = low, high, fusion, projector
+        self.low, self.fusion, self.projector = low, fusion, projector
+        self.high: Any = high
         self.positions = positions
 
     def forward(self, low: Tensor, maps: tuple[Tensor, ...], content: Tensor) -> Tensor:

@@ -56,7 +56,8 @@ class Batches(Dataset[Batch]):
 
     def collator(self, size: int) -> Collator:
         """A collator for another high-resolution view than the processor's own."""
-        views = replace(self._processor.views, high=size)
+        views = self._processor.views
+        views = replace(views, high=size) if views.high else views
         return Collator(self._processor.encoder, views, mask_size=size // self.config.mask_stride)
 
 

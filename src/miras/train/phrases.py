@@ -133,8 +133,7 @@ def _read(model: Miras, phrases: Sequence[str], context: _Context) -> list[Tenso
     question, answer, named = context
     rows, found = [], []
     for phrase in phrases:
-        asked = encoder.text(encoder.chat.start) + encoder.text(encoder.chat.user)
-        asked += encoder.text(question.format(phrase)) + encoder.text(encoder.chat.assistant)
+        asked = encoder.question(question.format(phrase), image_tokens=0)
         rows.append(asked + encoder.answer(answer.format(tokens.write(phrase) if named else tokens.SEG)))
         found.append(tokens.spans(rows[-1], obj_id=encoder.obj_id, seg_id=encoder.seg_id)[0])
     longest = max(map(len, rows))

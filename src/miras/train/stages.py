@@ -1,7 +1,7 @@
 """What a stage starts from, what it trains, and how its batches run through the model."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -25,6 +25,9 @@ from miras.types import Batch, ModelOutput, Sample
 
 __all__ = ["CachedText", "JointText", "TextMode", "choose_parts", "frozen_stages", "halve_language", "start_model"]
 
+_HALF = re.compile(r"language\.lm\.|vision\.(low|high)\.model\.|pixel\.encoder\.")
+"""Weights of language models and towers that take pixels and states of any precision."""
+
 
 def start_model(config: TrainConfig) -> Miras:
     """The model that a run begins with: a preset's pretrained parts, an earlier run's weights, or a saved model.
@@ -33,7 +36,7 @@ def start_model(config: TrainConfig) -> Miras:
     """
     torch.manual_seed(config.seed)
     if config.init is None:
-        model = fresh(preset(str(config.preset), **config.model))
+        model = fresh(preset(str(config.preset), **config.model), half=_halved(config))
     elif (last := Path(config.init) / LAST).is_file():
         kept = read(last)
         model = start_model(plain(kept["config"]))
@@ -42,10 +45,20 @@ def start_model(config: TrainConfig) -> Miras:
         model = load(config.init).float()
     else:
         raise ConfigError(f"init should hold {LAST} or config.json, {config.init} has neither; name an earlier run")
+    if not model.config.high:
+        return model
     model.config.high = {**model.config.high, "size": config.image_size}
     old = model.processor
     model.processor = MirasProcessor(old.tokenizer, chat=old.chat, views=replace(old.views, high=config.image_size))
     return model
+
+
+def _halved(config: TrainConfig) -> Callable[[str], bool] | None:
+    """Which pretrained weights are kept in bf16 from the first: in that precision, those that stay frozen."""
+    if config.precision != "bf16":
+        return None
+    trained = [PARTS[part] for part in config.parts]
+    return lambda name: bool(_HALF.match(name)) and not any(re.match(pattern, name) for pattern in trained)
 
 
 def choose_parts(model: Miras, parts: Iterable[str]) -> dict[str, list[nn.Parameter]]:

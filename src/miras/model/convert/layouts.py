@@ -49,6 +49,9 @@ LAYOUTS: tuple[Layout, ...] = (
 )
 """The layouts in the order in which they are tried: of two that know all names the one with fewer parts comes first."""
 
+_SHOWN = 3
+"""Layouts whose unknown names a complaint lists, the closest first."""
+
 
 def find(name: str) -> Layout:
     """A layout by its name. Raises ConfigError."""
@@ -67,5 +70,8 @@ def recognise(names: Iterable[str]) -> Layout:
             return layout
         tried[layout.name] = unknown
     closest = sorted(tried, key=lambda name: len(tried[name]))
-    told = "; ".join(f"{name} lacks {len(tried[name])}: {', '.join(tried[name][:3])}" for name in closest)
-    raise CheckpointError(f"{len(names)} names should all be of one known layout, got none that knows them ({told})")
+    told = "; ".join(f"{name} lacks {len(tried[name])}: {', '.join(tried[name][:3])}" for name in closest[:_SHOWN])
+    others = ", ".join(closest[_SHOWN:])
+    raise CheckpointError(
+        f"{len(names)} names should all be of one known layout, got none that knows them ({told}; nor {others})"
+    )

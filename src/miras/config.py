@@ -30,6 +30,13 @@ SOURCES = ("photos", "scenes", "dialogues")
 _NAMING_PARTS = {name for name in PARTS if name.startswith(("fusion", "vision_projector", "low_"))}
 _DIALOGUES = {"multi_turn", "several", "mixed", "chat", "quiz", "unclear"}
 
+_DEEPSPEED = {
+    "train_batch_size": "images and accumulate", "train_micro_batch_size_per_gpu": "images",
+    "gradient_accumulation_steps": "accumulate", "gradient_clipping": "clip", "bf16": "precision", "fp16": "precision",
+    "torch_autocast": "precision", "optimizer": "parts and weight_decay", "scheduler": "schedule",
+}  # fmt: skip
+"""Parts of DeepSpeed's configuration → the settings that say the same."""
+
 
 @dataclass(frozen=True)
 class LossWeights:
@@ -110,7 +117,7 @@ class TrainConfig:
     images: int = 8
     """Images of one batch."""
     accumulate: int = 1
-    """Batches per optimizer step."""
+    """Batches per optimizer step, of all processes together; each takes as many, so their number must divide it."""
     warmup: int = 100
     """Steps of linear warm-up."""
     schedule: Literal["linear", "cosine"] = "linear"
@@ -133,6 +140,12 @@ class TrainConfig:
     """Compute the language model's states again in the backward pass, to save memory."""
     seed: int = 0
     """Of the start weights and of all data."""
+    engine: Literal["torch", "deepspeed"] = "torch"
+    """What moves the weights: torch in one process, or DeepSpeed in one or many."""
+    zero: int = 2
+    """What DeepSpeed spreads over the processes: 2, gradients and the optimizer's states; 3, weights as well."""
+    deepspeed: dict[str, Any] = field(default_factory=dict)
+    """Laid over DeepSpeed's own configuration, such as zero_optimization: {offload_optimizer: {device: cpu}}."""
     device: str = "auto"
     """auto (CUDA where there is any), cpu, cuda, cuda:1 …"""
     threads: int = 0
@@ -154,6 +167,7 @@ class TrainConfig:
         _check_numbers(self)
         _check_names(self)
         _check_text(self)
+        _check_engine(self)
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
@@ -188,6 +202,22 @@ def _check_text(config: TrainConfig) -> None:
         raise ConfigError("gradient_checkpointing saves nothing with text: cached; set it to false")
 
 
+def _check_engine(config: TrainConfig) -> None:
+    if config.engine == "torch":
+        if config.deepspeed:
+            raise ConfigError(
+                f"deepspeed.{next(iter(config.deepspeed))} needs engine: deepspeed; set it or leave it out"
+            )
+        return
+    if config.zero == 3 and config.ema:
+        raise ConfigError(
+            f"ema {config.ema} needs whole weights, which zero: 3 spreads over processes; set ema=0 or zero=2"
+        )
+    for name in config.deepspeed:
+        if name in _DEEPSPEED:
+            raise ConfigError(f"deepspeed.{name} follows from {_DEEPSPEED[name]}; set that instead")
+
+
 def _check_numbers(config: TrainConfig) -> None:
     positive = ("steps", "images", "accumulate", "targets", "log_every", "clip", "sequence_tokens")
     not_negative = ("warmup", "weight_decay", "seed", "threads", "workers", "val_targets")
@@ -196,6 +226,7 @@ def _check_numbers(config: TrainConfig) -> None:
     rules = [(name, getattr(config, name) > 0, "more than 0") for name in positive]
     rules += [(name, getattr(config, name) >= 0, "0 or more") for name in not_negative]
     rules += [(name, 0 <= share <= 1, "0 to 1") for name, share in shares.items()]
+    rules += [("zero", config.zero in (2, 3), "2 or 3")]
     rules += [("ema", config.ema < 1, "below 1"), ("mask_stride", config.mask_stride in (1, 2, 4), "1, 2 or 4")]
     for name, holds, wanted in rules:
         if not holds:

@@ -18,7 +18,7 @@ from miras.data.images import Canvas
 from miras.data.masks import decode
 from miras.errors import ConfigError
 from miras.metrics.masks import Counts, MaskSums
-from miras.train import command
+from miras.train import engine_processes
 from miras.train.batches import Batches
 from miras.train.command import export, run_training
 from miras.train.logs import RunLog
@@ -45,7 +45,7 @@ def test_the_export_marks_the_same(text: str, training: Prepared, tmp_path: Path
     coming = iter([made.batches[number] for number in range(3)])
     for _ in range(3):
         made._step(coming)
-    export(made, tmp_path / "model")
+    export(made.config, made.engine.weights() | made.ema.mean, tmp_path / "model")
     loaded = Miras.from_pretrained(tmp_path / "model")
 
     own = start_model(made.config)
@@ -137,4 +137,4 @@ def test_an_interrupt_ends_the_command_with_130(shapes: Path, tmp_path: Path, mo
 
 def test_a_device_that_is_not_there_is_named() -> None:
     with pytest.raises(ConfigError, match="device cuda:99 cannot be used"):
-        command._device("cuda:99")
+        engine_processes._device("cuda:99", None)

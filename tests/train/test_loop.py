@@ -27,7 +27,7 @@ Prepared = Callable[..., Training]
 
 def steps_of(config: TrainConfig) -> list[dict[str, Any]]:
     rows = map(json.loads, (Path(config.run) / "log.jsonl").read_text(encoding="utf-8").splitlines())
-    return [{k: v for k, v in row.items() if "second" not in k} for row in rows if "loss" in row]
+    return [{k: v for k, v in row.items() if "second" not in k and k != "peak_gib"} for row in rows if "loss" in row]
 
 
 def take(training: Training, steps: int) -> None:
@@ -116,7 +116,7 @@ class _Broken(JointText):
 
 def test_a_step_without_a_finite_loss_is_left_out(training: Prepared) -> None:
     made = training()
-    made.mode = _Broken({1})
+    made.engine.inner.mode = _Broken({1})
     take(made, 1)
     before = {name: tensor.clone() for name, tensor in made.ema.live.items()}
     take(made, 1)
@@ -129,7 +129,7 @@ def test_a_step_without_a_finite_loss_is_left_out(training: Prepared) -> None:
 
 def test_a_run_ends_when_no_loss_is_finite(training: Prepared) -> None:
     made = training(steps=100, images=1)
-    made.mode = _Broken(set(range(100)))
+    made.engine.inner.mode = _Broken(set(range(100)))
     with pytest.raises(MirasError, match=f"not finite for {LOST} steps.*lower the learning rates"):
         take(made, 100)
     assert made.step == LOST

@@ -13,6 +13,7 @@ from miras.data.masks import decode
 from miras.data.photos import Photo, PhotoObject
 from miras.metrics.masks import Counts, Strata
 from miras.model.miras import Miras
+from miras.train.engine_processes import Processes
 from miras.train.stages import TextMode
 from miras.types import Sample
 
@@ -37,12 +38,17 @@ def draw_cases(photos: Sequence[Photo], targets: int) -> list[Case]:
     return [(photos[index], tuple(things)) for index, things in gathered.items()]
 
 
-@torch.inference_mode()
-def validate(model: Miras, mode: TextMode, collator: Collator, cases: Sequence[Case]) -> dict[str, Any]:
-    """Figures of `miras.metrics.masks`, over all cases and by size. The model is left in the mode it was in."""
+@torch.no_grad()
+def validate(
+    model: Miras, mode: TextMode, collator: Collator, cases: Sequence[Case], processes: Processes
+) -> dict[str, Any]:
+    """Figures of `miras.metrics.masks`, over all cases and by size. The model is left in the mode it was in.
+
+    The cases are shared by the processes, and each gets the figures of all of them.
+    """
     strata, was_training = Strata(), model.training
     model.eval()
-    for begin in range(0, len(cases), _PHOTOS):
+    for begin, counts in processes.share(range(0, len(cases), _PHOTOS)):
         chunk = cases[begin : begin + _PHOTOS]
         rng = np.random.default_rng([_SEED, begin])
         samples = [
@@ -50,9 +56,11 @@ def validate(model: Miras, mode: TextMode, collator: Collator, cases: Sequence[C
         ]
         batch = mode.collate(collator, samples).to(model.device)
         logits = mode.run(model, batch, rng).mask_logits.float().cpu()
+        if not counts:
+            continue
         asked = [(photo, thing) for photo, things in chunk for thing in things]
         for (photo, thing), row in zip(asked, logits, strict=True):
             marked = (Canvas(*photo.size).to_original(row) > 0).numpy()
             strata.update(Counts.of(marked, decode(thing.mask)), {"by_size": thing.size})
     model.train(was_training)
-    return strata.compute()
+    return sum(processes.gathered(strata), Strata()).compute()

@@ -12,6 +12,7 @@ what a batch holds, as it does here: a batch without targets never reaches the m
 import io
 import logging
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
@@ -31,8 +32,7 @@ __all__ = ["DeepSpeedEngine"]
 _BUCKET = 500_000_000
 """Most elements that are sent at once, as in the authors' configuration."""
 _WHOLE = 100_000
-"""Weights of at most so many elements stay whole in every process with ZeRO-3: those used outside their own module,
-such as the rows of the new tokens, are all smaller."""
+"""Weights of at most so many elements stay whole in every process with ZeRO-3."""
 
 
 class DeepSpeedEngine:
@@ -46,13 +46,24 @@ class DeepSpeedEngine:
         client = adamw(config, parts)
         self.trained = trained_by_name(inner.model, client)
         settings = _settings(config, processes.count, sum(weight.numel() for weight in self.trained.values()))
-        _drop_meta(inner.model)
+        if self._sharded:
+            zero = settings["zero_optimization"]
+            zero["stage3_param_persistence_threshold"] = max(zero["stage3_param_persistence_threshold"], _loose(inner))
+        _prepare(inner.model)
         with _quiet(processes.device) as deepspeed:
             self._engine: Any = deepspeed.initialize(model=inner, optimizer=client, config=settings)[0]
             self._safe: Any = deepspeed.utils
         self._zero = self._engine.optimizer
         self._base = self._zero.optimizer
         self._engine.set_gradient_accumulation_boundary(True)  # every `gathering` is followed by one step
+        # made here, as DeepSpeed finds only those of the first group once a step has made them
+        for flat in self._flat():
+            states = {kind: torch.zeros_like(flat) for kind in MOMENTS}
+            self._base.state[flat] = {"step": torch.zeros((), device=flat.device), **states}
+        if not self._sharded:
+            self._zero._lazy_init_hp_params_optimizer_state()
+        elif whole := self._zero.persistent_parameters:
+            whole[0].all_gather(whole)  # from the start, not only from the first step on
 
     def run(self, batch: Batch, rng: np.random.Generator) -> ModelOutput:
         """See Engine."""
@@ -86,27 +97,19 @@ class DeepSpeedEngine:
 
     def moments(self) -> Moments:
         """See Engine."""
-        steps = max((int(state["step"]) for state in self._base.state.values()), default=0)
-        if not steps:
-            return Moments(0, {kind: {} for kind in MOMENTS})
-
         def read(kind: str) -> dict[str, Tensor]:
             return self._collected(lambda weight: self._safe.safe_get_full_optimizer_state(weight, kind))
 
-        return Moments(steps, {kind: read(kind) for kind in MOMENTS})
+        steps = {int(state["step"]) for state in self._base.state.values()}
+        return Moments(max(steps), {kind: read(kind) for kind in MOMENTS})
 
     def load(self, moments: Moments) -> None:
         """See Engine."""
-        if not moments.steps:
-            return
-        for flat in self._flat():
-            state = {kind: torch.zeros_like(flat) for kind in MOMENTS}
-            self._base.state[flat] = {"step": torch.tensor(float(moments.steps), device=flat.device)} | state
-        if not self._sharded:
-            self._zero._lazy_init_hp_params_optimizer_state()
+        for state in self._base.state.values():
+            state["step"].fill_(moments.steps)
         for kind in MOMENTS:
-            for name, weight in self.trained.items():
-                self._put(weight, moments.states[kind][name].to(self.processes.device, torch.float32), kind)
+            for name, value in moments.states[kind].items():
+                self._put(self.trained[name], value.to(self.processes.device, torch.float32), kind)
 
     def _put(self, weight: nn.Parameter, value: Tensor, kind: str) -> None:
         if not self._sharded:
@@ -133,11 +136,19 @@ class DeepSpeedEngine:
         return list(self._zero.single_partition_of_fp32_groups)
 
 
-def _drop_meta(model: nn.Module) -> None:
-    """Leave out the parts of the model that have no values: they take no part in a step, and none can be sent."""
+def _prepare(model: nn.Module) -> None:
+    """Leave out parts without values, which take no part in a step, and lay weights out in rows, as they are sent."""
     for name, part in model.named_children():
         if any(weight.is_meta for weight in part.parameters()):
             setattr(model, name, nn.Module())
+    for weight in model.parameters():
+        weight.data = weight.data.clone(memory_format=torch.contiguous_format)
+
+
+def _loose(module: nn.Module) -> int:
+    """Elements of the largest weight that is used outside a call of its own module, so that no call fetches it."""
+    silent = [part for part in module.modules() if type(part).forward is nn.Module.forward]
+    return max((weight.numel() for part in silent for weight in part.parameters(recurse=False)), default=0)
 
 
 def _settings(config: TrainConfig, processes: int, trained: int) -> dict[str, Any]:
@@ -151,9 +162,8 @@ def _settings(config: TrainConfig, processes: int, trained: int) -> dict[str, An
         "reduce_scatter": True,
         "reduce_bucket_size": bucket,
         "allgather_bucket_size": bucket,
+        "stage3_param_persistence_threshold": _WHOLE,
     }
-    if config.zero == 3:
-        zero |= {"stage3_param_persistence_threshold": _WHOLE}
     return _over(
         {
             "train_micro_batch_size_per_gpu": config.images,
@@ -174,6 +184,7 @@ def _over(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 @contextmanager
 def _quiet(device: torch.device) -> Iterator[Any]:
     """The package, told of the device; within, what it prints goes nowhere."""
+    os.environ.setdefault("LOCAL_RANK", "0")  # it insists, also in a process that was started alone
     if device.type == "cpu":
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
     with redirect_stdout(io.StringIO()):
@@ -183,4 +194,8 @@ def _quiet(device: torch.device) -> Iterator[Any]:
         if device.type == "cpu":
             # it would be compiled, for a way of talking that training does not use
             deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
-        yield deepspeed
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield deepspeed
+    # of torch's, about how DeepSpeed calls it
+    warnings.filterwarnings("ignore", "`torch.distributed.", FutureWarning)

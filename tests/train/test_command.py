@@ -18,7 +18,6 @@ from miras.data.images import Canvas
 from miras.data.masks import decode
 from miras.errors import ConfigError
 from miras.metrics.masks import Counts, MaskSums
-from miras.train import engine_processes
 from miras.train.batches import Batches
 from miras.train.command import export, run_training
 from miras.train.logs import RunLog
@@ -133,8 +132,3 @@ def test_an_interrupt_ends_the_command_with_130(shapes: Path, tmp_path: Path, mo
     assert called.exit_code == 130
     assert "the same command goes on" in called.output
     assert read(tmp_path / "run" / LAST)["step"] == 1
-
-
-def test_a_device_that_is_not_there_is_named() -> None:
-    with pytest.raises(ConfigError, match="device cuda:99 cannot be used"):
-        engine_processes._device("cuda:99", None)

@@ -97,6 +97,7 @@ class DeepSpeedEngine:
 
     def moments(self) -> Moments:
         """See Engine."""
+
         def read(kind: str) -> dict[str, Tensor]:
             return self._collected(lambda weight: self._safe.safe_get_full_optimizer_state(weight, kind))
 

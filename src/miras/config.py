@@ -135,9 +135,9 @@ class TrainConfig:
     ema: float = 0.0
     """Decay of the running mean of the weights, which is what is validated and exported; 0 for none."""
     precision: Literal["fp32", "bf16"] = "fp32"
-    """bf16: the frozen language model in bf16, and on a GPU all that is fit for it."""
+    """bf16: frozen weights in bf16, on a CPU the language model's alone; on a GPU also all that is fit for it."""
     gradient_checkpointing: bool = False
-    """Compute the language model's states again in the backward pass, to save memory."""
+    """Compute inner states of the language model and of trained encoders again in the backward pass."""
     seed: int = 0
     """Of the start weights and of all data."""
     engine: Literal["torch", "deepspeed"] = "torch"
@@ -146,6 +146,8 @@ class TrainConfig:
     """What DeepSpeed spreads over the processes: 2, gradients and the optimizer's states; 3, weights as well."""
     deepspeed: dict[str, Any] = field(default_factory=dict)
     """Laid over DeepSpeed's own configuration, such as zero_optimization: {offload_optimizer: {device: cpu}}."""
+    universal: bool = False
+    """Write each checkpoint in the layout of DeepSpeed's universal checkpoint as well, into `universal/` of the run."""
     device: str = "auto"
     """auto (CUDA where there is any), cpu, cuda, cuda:1 …"""
     threads: int = 0
@@ -198,8 +200,10 @@ def _check_text(config: TrainConfig) -> None:
         raise ConfigError(f"parts.{wrong[0]} cannot be trained with text: cached, which leaves it out; use {remedy}")
     if config.sources.get("dialogues"):
         raise ConfigError("sources.dialogues needs text: joint; with text: cached no conversation is read")
-    if config.gradient_checkpointing:
-        raise ConfigError("gradient_checkpointing saves nothing with text: cached; set it to false")
+    if config.gradient_checkpointing and not any(part.startswith(("high_", "low_")) for part in config.parts):
+        raise ConfigError(
+            "gradient_checkpointing saves nothing with text: cached and no encoder in parts; leave it out"
+        )
 
 
 def _check_engine(config: TrainConfig) -> None:

@@ -127,8 +127,9 @@ def test_an_interrupt_ends_the_command_with_130(shapes: Path, tmp_path: Path, mo
         os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(Training, "_step", interrupt)
+    tiny = str(CONFIGS[0].with_name("tiny.yaml"))
     settings = ["sources={photos: 1}", "augment={}", "workers=0", "image_size=64", "images=1", f"data={shapes}"]
-    called = CliRunner().invoke(app, ["train", str(CONFIGS[-1]), f"run={tmp_path / 'run'}", *settings])
+    called = CliRunner().invoke(app, ["train", tiny, f"run={tmp_path / 'run'}", *settings])
     assert called.exit_code == 130
     assert "the same command goes on" in called.output
     assert read(tmp_path / "run" / LAST)["step"] == 1

@@ -25,8 +25,9 @@ from miras.train.logs import RunLog
 from miras.train.loop import Training
 from miras.train.naming import Naming
 from miras.train.phrases import all_phrases, phrase_states
-from miras.train.stages import CachedText, JointText, TextMode, choose_parts, halve_language, start_model
+from miras.train.stages import CachedText, JointText, TextMode, choose_parts, halve_frozen, recompute, start_model
 from miras.train.state import LAST, Ema, kept_weights, lay_over, read
+from miras.train.universal import UNIVERSAL, read_universal
 from miras.train.validate import draw_cases, validate
 
 __all__ = ["MODEL", "export", "make_engine", "prepare", "run_training", "train"]
@@ -37,6 +38,7 @@ MODEL = "model"
 _MAY_CHANGE = {
     "run", "states", "device", "threads", "workers", "minutes", "checkpoint_minutes", "validate_minutes", "val_targets",
     "log_every", "engine", "zero", "deepspeed",
+    "universal",
 }  # fmt: skip
 """Settings that do not change what is learnt, so a run may go on under others."""
 
@@ -61,7 +63,7 @@ def run_training(config: TrainConfig, console: Console) -> None:
         torch.set_num_threads(config.threads)
     with joined(config) as processes:
         folder = Path(config.run)
-        kept = read(folder / LAST) if (folder / LAST).is_file() else None
+        kept = _kept(folder)
         if kept:
             _check_same(config, kept["config"])
         training = prepare(config, console, processes, kept)
@@ -92,11 +94,11 @@ def prepare(
     with processes.one_by_one():
         mode = _text_mode(config, model, console, processes.device)
     if config.precision == "bf16":
-        halve_language(model)
+        halve_frozen(model, processes.device)
     if not (early or sharded):  # with ZeRO-3 no device ever holds the whole
         nn.Module.to(model, processes.device)
     if config.gradient_checkpointing:
-        model.language.lm.gradient_checkpointing_enable({"use_reentrant": False})
+        recompute(model)
     if kept:
         lay_over(model, kept["weights"])
     model.train()
@@ -131,6 +133,13 @@ def export(config: TrainConfig, weights: Mapping[str, torch.Tensor], folder: Pat
     model = start_model(config)
     lay_over(model, weights)
     save(model, folder, frozen=False, dtype=torch.bfloat16)
+
+
+def _kept(folder: Path) -> dict[str, Any] | None:
+    """The last checkpoint of a run: its own, or one in DeepSpeed's universal layout where there is no other."""
+    if (folder / LAST).is_file():
+        return read(folder / LAST)
+    return read_universal(folder / UNIVERSAL) if (folder / UNIVERSAL).is_dir() else None
 
 
 def _text_mode(config: TrainConfig, model: Miras, console: Console, device: torch.device) -> TextMode:

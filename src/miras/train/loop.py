@@ -29,6 +29,7 @@ from miras.train.engine import Engine
 from miras.train.logs import RunLog, mean_of
 from miras.train.stages import TextMode
 from miras.train.state import LAST, Ema, Moments, write
+from miras.train.universal import UNIVERSAL, write_universal
 from miras.types import Batch
 
 __all__ = ["LOST", "Training", "learning_share"]
@@ -88,13 +89,15 @@ class Training:
                 "weights": weights, "ema": self.ema.mean, "optimizer": moments.kept(),
             }  # fmt: skip
             write(self.path, kept)
+            if self.config.universal:
+                write_universal(kept, self.path.with_name(UNIVERSAL))
         self.engine.processes.wait()
 
     def resume(self, kept: Mapping[str, Any]) -> None:
         """Go on from what `save` kept; the weights are in the model already, the config is not looked at."""
         with torch.no_grad():
-            for name, tensor in self.ema.mean.items():
-                tensor.copy_(kept["ema"][name])
+            for name, tensor in kept["ema"].items():
+                self.ema.mean[name].copy_(tensor)
         self.engine.load(Moments.of(kept["optimizer"], list(self.engine.trained)))
         self.step, self.lost, self.skipped = kept["step"], kept["lost"], kept["skipped"]
 

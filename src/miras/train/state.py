@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -125,6 +126,6 @@ def read(path: Path) -> dict[str, Any]:
     """
     try:
         kept: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (OSError, RuntimeError, EOFError, KeyError, ValueError) as error:
+    except (OSError, RuntimeError, EOFError, KeyError, ValueError, UnpicklingError) as error:
         raise CheckpointError(f"{path} is no whole checkpoint ({error}); delete it to start again") from error
     return kept

@@ -27,7 +27,7 @@ from miras.train.naming import Naming
 from miras.train.phrases import all_phrases, phrase_states
 from miras.train.stages import CachedText, JointText, TextMode, choose_parts, halve_frozen, recompute, start_model
 from miras.train.state import LAST, Ema, kept_weights, lay_over, read
-from miras.train.universal import UNIVERSAL, read_universal
+from miras.train.universal import UNIVERSAL, read_universal, shaped
 from miras.train.validate import draw_cases, validate
 
 __all__ = ["MODEL", "export", "make_engine", "prepare", "run_training", "train"]
@@ -63,7 +63,9 @@ def run_training(config: TrainConfig, console: Console) -> None:
         torch.set_num_threads(config.threads)
     with joined(config) as processes:
         folder = Path(config.run)
-        kept = _kept(folder)
+        kept = read(folder / LAST) if (folder / LAST).is_file() else None
+        if kept is None and (folder / UNIVERSAL).is_dir():
+            kept = read_universal(folder / UNIVERSAL)
         if kept:
             _check_same(config, kept["config"])
         training = prepare(config, console, processes, kept)
@@ -100,6 +102,7 @@ def prepare(
     if config.gradient_checkpointing:
         recompute(model)
     if kept:
+        kept = shaped(kept, model) if "steps" in kept["optimizer"] else kept
         lay_over(model, kept["weights"])
     model.train()
     batches = make_batches(config, model)
@@ -133,13 +136,6 @@ def export(config: TrainConfig, weights: Mapping[str, torch.Tensor], folder: Pat
     model = start_model(config)
     lay_over(model, weights)
     save(model, folder, frozen=False, dtype=torch.bfloat16)
-
-
-def _kept(folder: Path) -> dict[str, Any] | None:
-    """The last checkpoint of a run: its own, or one in DeepSpeed's universal layout where there is no other."""
-    if (folder / LAST).is_file():
-        return read(folder / LAST)
-    return read_universal(folder / UNIVERSAL) if (folder / UNIVERSAL).is_dir() else None
 
 
 def _text_mode(config: TrainConfig, model: Miras, console: Console, device: torch.device) -> TextMode:

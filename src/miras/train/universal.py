@@ -12,12 +12,13 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from miras.errors import CheckpointError
 from miras.files import made_beside
 from miras.train.state import MOMENTS, read
 
-__all__ = ["UNIVERSAL", "read_universal", "write_universal"]
+__all__ = ["UNIVERSAL", "read_universal", "shaped", "write_universal"]
 
 UNIVERSAL = "universal"
 """Folder of a run's universal checkpoint, within that of the run."""
@@ -72,11 +73,11 @@ def read_universal(folder: Path) -> dict[str, Any]:
     places = {path.name: path for path in sorted(zero.glob("*")) if (path / f"{MOMENTS[0]}.pt").is_file()}
     if not places:
         raise CheckpointError(f"{folder} holds no universal checkpoint: zero/NAME/{MOMENTS[0]}.pt is not there")
-    steps = {int(_read(path / "step.pt")) for path in places.values()}
+    steps = {_steps(path) for path in places.values()}
     ours = read(folder / _OURS) if (folder / _OURS).is_file() else {}
 
     def all_of(kind: str, where: Mapping[str, Path] = places) -> dict[str, Any]:
-        return {name.removeprefix(_PREFIX): _read(path / f"{kind}.pt")["param"] for name, path in where.items()}
+        return {name.removeprefix(_PREFIX): _tensor(path / f"{kind}.pt") for name, path in where.items()}
 
     every = {path.name: path for path in zero.glob("*") if (path / "fp32.pt").is_file()} if ours else places
     weights = all_of("fp32", every)
@@ -85,8 +86,42 @@ def read_universal(folder: Path) -> dict[str, Any]:
     return {**found, **ours, "weights": weights, "optimizer": optimizer}
 
 
+def shaped(kept: Mapping[str, Any], model: nn.Module) -> dict[str, Any]:
+    """The same with tensors in the shapes of the model's: the conversion of a ZeRO-3 checkpoint leaves them flat."""
+    shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
+
+    def each(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        fit = {name for name, tensor in tensors.items() if name in shapes and tensor.numel() == shapes[name].numel()}
+        return {name: tensor.view(shapes[name]) if name in fit else tensor for name, tensor in tensors.items()}
+
+    optimizer = kept["optimizer"] | {kind: each(kept["optimizer"][kind]) for kind in MOMENTS}
+    return {**kept, "weights": each(kept["weights"]), "optimizer": optimizer}
+
+
+class _Theirs:
+    """Stands for objects of DeepSpeed's, of which nothing is needed."""
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+
+def _tensor(path: Path) -> Tensor:
+    found = _read(path)
+    tensor: Tensor = found["param"] if isinstance(found, dict) else found
+    return tensor
+
+
+def _steps(place: Path) -> int:
+    """The steps that one weight has taken. The conversion of a ZeRO-3 checkpoint keeps them in one file for all."""
+    if (place / "step.pt").is_file():
+        return int(_read(place / "step.pt"))
+    return int(_read(place.parent / "optimizer_state.pt")["optimizer_state_dict"]["state"][0]["step"])
+
+
 def _read(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+        with torch.serialization.safe_globals([(_Theirs, name) for name in names if name.startswith("deepspeed.")]):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, UnpicklingError) as error:
         raise CheckpointError(f"{path} cannot be read ({error}); convert or write the checkpoint again") from error

@@ -41,6 +41,13 @@ GROUPS = {
 _NAMING_PARTS = {name for name in PARTS if name.startswith(("fusion", "vision_projector", "low_"))}
 _DIALOGUES = {"multi_turn", "several", "mixed", "chat", "quiz", "unclear"}
 
+_DEEPSPEED = {
+    "train_batch_size": "images and accumulate", "train_micro_batch_size_per_gpu": "images",
+    "gradient_accumulation_steps": "accumulate", "gradient_clipping": "clip", "bf16": "precision", "fp16": "precision",
+    "torch_autocast": "precision", "optimizer": "parts and weight_decay", "scheduler": "schedule",
+}  # fmt: skip
+"""Parts of DeepSpeed's configuration → the settings that say the same."""
+
 
 @dataclass(frozen=True)
 class LossWeights:
@@ -132,7 +139,7 @@ class TrainConfig:
     images: int = 8
     """Images of one batch."""
     accumulate: int = 1
-    """Batches per optimizer step."""
+    """Batches per optimizer step, of all processes together; each takes as many, so their number must divide it."""
     warmup: int = 100
     """Steps of linear warm-up."""
     schedule: Literal["linear", "cosine"] = "linear"
@@ -150,11 +157,19 @@ class TrainConfig:
     ema: float = 0.0
     """Decay of the running mean of the weights, which is what is validated and exported; 0 for none."""
     precision: Literal["fp32", "bf16"] = "fp32"
-    """bf16: the frozen language model in bf16, and on a GPU all that is fit for it."""
+    """bf16: frozen weights in bf16, on a CPU the language model's alone; on a GPU also all that is fit for it."""
     gradient_checkpointing: bool = False
-    """Compute the language model's states again in the backward pass, to save memory."""
+    """Compute inner states of the language model and of trained encoders again in the backward pass."""
     seed: int = 0
     """Of the start weights and of all data."""
+    engine: Literal["torch", "deepspeed"] = "torch"
+    """What moves the weights: torch in one process, or DeepSpeed in one or many."""
+    zero: int = 2
+    """What DeepSpeed spreads over the processes: 2, gradients and the optimizer's states; 3, weights as well."""
+    deepspeed: dict[str, Any] = field(default_factory=dict)
+    """Laid over DeepSpeed's own configuration, such as zero_optimization: {offload_optimizer: {device: cpu}}."""
+    universal: bool = False
+    """Write each checkpoint in the layout of DeepSpeed's universal checkpoint as well, into `universal/` of the run."""
     device: str = "auto"
     """auto (CUDA where there is any), cpu, cuda, cuda:1 …"""
     threads: int = 0
@@ -177,6 +192,7 @@ class TrainConfig:
         _check_names(self)
         _check_sources(self)
         _check_text(self)
+        _check_engine(self)
 
     @property
     def all_groups(self) -> dict[str, list[str]]:
@@ -214,8 +230,26 @@ def _check_text(config: TrainConfig) -> None:
         raise ConfigError(f"sources.{talks[0]} needs text: joint; with text: cached no conversation is read")
     if config.val not in (None, "photos"):
         raise ConfigError(f"val={config.val} needs text: joint; with text: cached photos alone are validated on")
-    if config.gradient_checkpointing:
-        raise ConfigError("gradient_checkpointing saves nothing with text: cached; set it to false")
+    if config.gradient_checkpointing and not any(part.startswith(("high_", "low_")) for part in config.parts):
+        raise ConfigError(
+            "gradient_checkpointing saves nothing with text: cached and no encoder in parts; leave it out"
+        )
+
+
+def _check_engine(config: TrainConfig) -> None:
+    if config.engine == "torch":
+        if config.deepspeed:
+            raise ConfigError(
+                f"deepspeed.{next(iter(config.deepspeed))} needs engine: deepspeed; set it or leave it out"
+            )
+        return
+    if config.zero == 3 and config.ema:
+        raise ConfigError(
+            f"ema {config.ema} needs whole weights, which zero: 3 spreads over processes; set ema=0 or zero=2"
+        )
+    for name in config.deepspeed:
+        if name in _DEEPSPEED:
+            raise ConfigError(f"deepspeed.{name} follows from {_DEEPSPEED[name]}; set that instead")
 
 
 def _check_numbers(config: TrainConfig) -> None:
@@ -227,6 +261,7 @@ def _check_numbers(config: TrainConfig) -> None:
     rules = [(name, getattr(config, name) > 0, "more than 0") for name in positive]
     rules += [(name, getattr(config, name) >= 0, "0 or more") for name in not_negative]
     rules += [(name, 0 <= share <= 1, "0 to 1") for name, share in shares.items()]
+    rules += [("zero", config.zero in (2, 3), "2 or 3")]
     rules += [("ema", config.ema < 1, "below 1"), ("mask_stride", config.mask_stride in (1, 2, 4), "1, 2 or 4")]
     for name, holds, wanted in rules:
         if not holds:

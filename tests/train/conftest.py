@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from rich.console import Console
 
 from miras.config import TrainConfig, plain
 from miras.train.command import prepare
+from miras.train.engine_processes import Processes
 from miras.train.loop import Training
 
 JOINT = ("lora", "new_tokens", "fusion", "vision_projector", "mask_projector", "alignment", "mask_decoder", "pyramid")
@@ -43,4 +45,4 @@ def silent() -> Console:
 @pytest.fixture
 def training(settings: Settings, silent: Console) -> Callable[..., Training]:
     """A prepared run at its first step."""
-    return lambda **changes: prepare(settings(**changes), silent)
+    return lambda **changes: prepare(settings(**changes), silent, Processes(torch.device("cpu")))

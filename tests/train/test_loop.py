@@ -18,7 +18,7 @@ from miras.train import loop
 from miras.train.command import run_training
 from miras.train.logs import RunLog
 from miras.train.loop import LOST, Training, learning_share
-from miras.train.stages import JointText
+from miras.train.stages import JointText, halve_frozen
 from miras.types import Batch, ModelOutput
 
 Settings = Callable[..., TrainConfig]
@@ -27,7 +27,7 @@ Prepared = Callable[..., Training]
 
 def steps_of(config: TrainConfig) -> list[dict[str, Any]]:
     rows = map(json.loads, (Path(config.run) / "log.jsonl").read_text(encoding="utf-8").splitlines())
-    return [{k: v for k, v in row.items() if "second" not in k} for row in rows if "loss" in row]
+    return [{k: v for k, v in row.items() if "second" not in k and k != "peak_gib"} for row in rows if "loss" in row]
 
 
 def take(training: Training, steps: int) -> None:
@@ -116,7 +116,7 @@ class _Broken(JointText):
 
 def test_a_step_without_a_finite_loss_is_left_out(training: Prepared) -> None:
     made = training()
-    made.mode = _Broken({1})
+    made.engine.inner.mode = _Broken({1})
     take(made, 1)
     before = {name: tensor.clone() for name, tensor in made.ema.live.items()}
     take(made, 1)
@@ -129,7 +129,7 @@ def test_a_step_without_a_finite_loss_is_left_out(training: Prepared) -> None:
 
 def test_a_run_ends_when_no_loss_is_finite(training: Prepared) -> None:
     made = training(steps=100, images=1)
-    made.mode = _Broken(set(range(100)))
+    made.engine.inner.mode = _Broken(set(range(100)))
     with pytest.raises(MirasError, match=f"not finite for {LOST} steps.*lower the learning rates"):
         take(made, 100)
     assert made.step == LOST
@@ -167,3 +167,37 @@ def test_bf16_keeps_the_frozen_language_model_small(training: Prepared) -> None:
     assert all(tensor.dtype == torch.float32 for tensor in made.ema.live.values())
     take(made, 2)
     assert made.skipped == 0
+
+
+@pytest.mark.parametrize("text", ["joint", "cached"])
+def test_what_is_computed_again_changes_nothing(text: str, training: Prepared) -> None:
+    more: dict[str, Any] = {"text": text, "parts": {"pyramid": 1e-3, "high_stage16": 1e-3, "high_stage32": 1e-3}}
+    if text == "joint":
+        more["model"] = {"lora": {"r": 2, "alpha": 4, "dropout": 0.1, "targets": ["q_proj"]}}
+        more["parts"] |= {"lora": 1e-3, "low_stage32": 1e-3}
+    plain, again = training(**more), training(**more, gradient_checkpointing=True)
+    calls = 0
+
+    def count(*_: Any) -> None:
+        nonlocal calls
+        calls += 1
+
+    for stage in ("stage8", "stage32"):
+        again.model.vision.high.get_submodule(f"{stage}.0.depthwise").register_forward_hook(count)
+    for made in (plain, again):
+        take(made, 2)
+    assert calls == 2 * 2 + 2  # what is frozen is computed once, what is trained a second time in the backward pass
+    first, second = (made.engine.weights() for made in (plain, again))
+    assert all(torch.equal(first[name], tensor) for name, tensor in second.items())
+
+
+def test_frozen_weights_are_small_on_a_gpu(training: Prepared) -> None:
+    made = training(parts={"mask_decoder": 1e-3}, precision="bf16")
+    halve_frozen(made.model, torch.device("cuda"))
+    kinds = {(weight.requires_grad, weight.dtype) for weight in made.model.parameters()}
+    assert kinds == {(True, torch.float32), (False, torch.bfloat16)}
+    with torch.autocast("cpu", torch.bfloat16):
+        losses = made._losses(made.batches[0], 0)
+    losses.total.backward()
+    assert losses.total.isfinite()
+    assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in made.engine.trained.values())

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -22,10 +23,12 @@ from miras.data.refcoco import IMAGES
 from miras.errors import ConfigError, DataError
 from miras.sets.catalogue import open_set
 from miras.train.command import prepare, run_training
+from miras.train.engine_processes import Processes
 from miras.train.public import flat_ratios, sample_sets
 from miras.train.validate import SetCases, make_cases
 
 Settings = Callable[..., TrainConfig]
+ALONE = Processes(torch.device("cpu"))
 STAGE_1 = {"objects": 9, "regions": 6, "vqa": 2, "captions": 2}
 
 
@@ -80,7 +83,7 @@ def test_a_groups_share_is_divided_evenly_and_exactly(groups: dict[str, list[str
 
 def test_stage_1_of_the_paper_on_a_small_tree(tree: Path, settings: Settings, told: tuple[Console, StringIO]) -> None:
     config = settings(sets=str(tree), sources=STAGE_1, images=4, steps=5, targets=3, log_every=1)
-    training = prepare(config, told[0])
+    training = prepare(config, told[0], ALONE)
     drawn = Counter(sample.source for number in range(19) for sample in training.batches.samples(number))
     assert drawn == flat_ratios(config)
     by_group = {group: sum(drawn[name] for name in members) for group, members in GROUPS.items()}
@@ -113,13 +116,13 @@ def test_without_val_own_data_is_not_validated_and_that_is_said(
     settings: Settings, told: tuple[Console, StringIO], tmp_path: Path
 ) -> None:
     config = settings(data="nowhere", sources={"own": 1}, own=str(write_own(tmp_path)), val_targets=3, steps=2)
-    assert prepare(config, told[0]).validate is None
+    assert prepare(config, told[0], ALONE).validate is None
     assert "no validation: val names nothing" in told[1].getvalue()
 
 
 def test_stage_2_mixes_prist_with_vqa(tree: Path, settings: Settings, told: tuple[Console, StringIO]) -> None:
     config = settings(sets=str(tree), sources={"prist": 4, "vqa": 1}, images=5, steps=2)
-    batches = prepare(config, told[0]).batches
+    batches = prepare(config, told[0], ALONE).batches
     for number in range(2):
         assert Counter(one.source for one in batches.samples(number)) == {"prist": 4, "llava_instruct": 1}
         assert len(batches[number].masks) == 4
@@ -127,7 +130,7 @@ def test_stage_2_mixes_prist_with_vqa(tree: Path, settings: Settings, told: tupl
 
 def test_public_sets_go_beside_photos(tree: Path, settings: Settings, told: tuple[Console, StringIO]) -> None:
     config = settings(sets=str(tree), sources={"photos": 1, "captions": 0, "refcoco": 1}, val_targets=4)
-    training = prepare(config, told[0])
+    training = prepare(config, told[0], ALONE)
     assert Counter(one.source for one in training.batches.samples(0)) == {"photos": 1, "refcoco": 1}
     assert training.validate is not None and training.validate()["giou"] >= 0
 
@@ -161,11 +164,11 @@ def test_what_is_missing_is_said_before_the_model_is_made(
 ) -> None:
     monkeypatch.setattr("miras.train.command.start_model", partial(pytest.fail, "a model was made"))
     with pytest.raises(ConfigError, match="there is no set 'madeup'; choose one of coco, "):
-        prepare(settings(sets=str(tree), sources={"madeup": 1}), told[0])
+        prepare(settings(sets=str(tree), sources={"madeup": 1}), told[0], ALONE)
     with pytest.raises(DataError, match=r"coco_captions train needs .*captions_train2017\.json"):
-        prepare(settings(sets=str(tree.parent), sources={"captions": 1}), told[0])
+        prepare(settings(sets=str(tree.parent), sources={"captions": 1}), told[0], ALONE)
     with pytest.raises(DataError, match="no file at"):
-        prepare(settings(sources={"own": 1}, own=str(tree / "own.jsonl")), told[0])
+        prepare(settings(sources={"own": 1}, own=str(tree / "own.jsonl")), told[0], ALONE)
 
 
 def test_samples_do_not_depend_on_what_was_drawn_before(tree: Path, settings: Settings) -> None:
@@ -186,4 +189,4 @@ def test_a_run_may_start_from_an_embedded_model(
     for module in ("miras.model.checkpoint", "miras.train.stages"):
         monkeypatch.setattr(f"{module}.EMBEDDED", embedded)
     config = settings(preset=None, init="small", sources={"own": 1}, own=own, steps=2)
-    assert len(prepare(config, told[0]).batches) == 2
+    assert len(prepare(config, told[0], ALONE).batches) == 2

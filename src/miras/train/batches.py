@@ -78,16 +78,16 @@ def make_batches(config: TrainConfig, model: Miras, opened: OpenedSets | None = 
     return Batches(config, *make_sources(config, length, opened), model)
 
 
-def loader(batches: Batches, first: int) -> Iterator[Batch]:
-    """Batches from number `first` on, in order, prepared by the configuration's processes."""
-    workers = batches.config.workers
+def loader(batches: Batches, first: int, every: int = 1) -> Iterator[Batch]:
+    """Batches number `first`, `first + every`, … in order, prepared by the configuration's workers."""
+    workers, numbers = batches.config.workers, range(first, len(batches), every)
     if not workers:
-        return (batches[number] for number in range(first, len(batches)))
+        return (batches[number] for number in numbers)
     return iter(
         DataLoader(
             batches,
             batch_size=None,
-            sampler=range(first, len(batches)),
+            sampler=numbers,
             num_workers=workers,
             prefetch_factor=_AHEAD,
             collate_fn=_as_is,

@@ -11,6 +11,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from miras.files import write_text
+
 __all__ = ["RunLog", "mean_of"]
 
 _FILE = "log.jsonl"
@@ -18,14 +20,16 @@ _SHOWN = ("loss", "text", "bce", "dice", "seen_iou", "seconds_per_step")
 
 
 class RunLog:
-    """The logs of one run; lines after the step from which it goes on are dropped."""
+    """The logs of one run; lines after the step from which it goes on are dropped. Without a folder none are kept."""
 
-    def __init__(self, folder: Path, console: Console, *, steps: int, done: int) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / _FILE
+    def __init__(self, folder: Path | None, console: Console, *, steps: int, done: int) -> None:
+        self.path = folder / _FILE if folder else None
         self.console, self.steps, self.done = console, steps, done
-        self._cut(done)
-        self._board = _tensorboard(folder, done)
+        self._board = None
+        if folder:
+            folder.mkdir(parents=True, exist_ok=True)
+            _cut(folder / _FILE, done)
+            self._board = _tensorboard(folder, done)
         self._progress: Progress | None = None
         self._began = time.monotonic()
 
@@ -70,21 +74,13 @@ class RunLog:
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def _write(self, row: Mapping[str, Any]) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        if self.path:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
         if self._board:
             for name, value in _flat(row):
                 if name != "step":
                     self._board.add_scalar(name, value, row["step"])
-
-    def _cut(self, done: int) -> None:
-        if not self.path.is_file():
-            return
-        lines = self.path.read_text(encoding="utf-8").splitlines()
-        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= done]
-        beside = self.path.with_suffix(".part")
-        beside.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
-        beside.replace(self.path)
 
 
 def mean_of(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:
@@ -94,6 +90,15 @@ def mean_of(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:
         for name, value in row.items():
             columns.setdefault(name, []).append(value)
     return {name: sum(values) / len(values) for name, values in columns.items()}
+
+
+def _cut(path: Path, done: int) -> None:
+    """Drop the lines after step `done`, and one that was not written to its end."""
+    if not path.is_file():
+        return
+    lines = path.read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= done]
+    write_text(path, "".join(f"{line}\n" for line in kept))
 
 
 def _flat(row: Mapping[str, Any], above: str = "") -> Iterable[tuple[str, float]]:

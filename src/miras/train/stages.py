@@ -3,12 +3,14 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from miras.config import PARTS, TrainConfig, plain
 from miras.data.collate import Collator
@@ -23,7 +25,19 @@ from miras.train.phrases import PhraseStates
 from miras.train.state import LAST, lay_over, read
 from miras.types import Batch, ModelOutput, Sample
 
-__all__ = ["CachedText", "JointText", "TextMode", "choose_parts", "frozen_stages", "halve_language", "start_model"]
+__all__ = [
+    "CachedText",
+    "JointText",
+    "TextMode",
+    "choose_parts",
+    "frozen_stages",
+    "halve_frozen",
+    "recompute",
+    "start_model",
+]
+
+_BLOCKS = {"_Block", "CLIPEncoderLayer", "ConvNextLayer", "SamVisionLayer"}
+"""The repeated modules of encoders: what one of them computes inside is not kept for the backward pass."""
 
 _HALF = re.compile(r"language\.lm\.|vision\.(low|high)\.model\.|pixel\.encoder\.")
 """Weights of language models and towers that take pixels and states of any precision."""
@@ -81,11 +95,23 @@ def frozen_stages(parts: Iterable[str]) -> int:
     return next((index for index, stage in enumerate(stages) if stage in parts), len(stages))
 
 
-def halve_language(model: Miras) -> None:
-    """Keep the frozen weights of the language model in bf16; what is trained stays in fp32."""
-    for weight in model.language.lm.parameters():
+def halve_frozen(model: Miras, device: torch.device) -> None:
+    """Keep frozen weights in bf16, on a CPU those of the language model alone; what is trained stays in fp32.
+
+    On a GPU, autocast brings weights and inputs of an operation to one precision; a CPU computes without it.
+    """
+    for weight in (model if device.type == "cuda" else model.language.lm).parameters():
         if not weight.requires_grad:
             weight.data = weight.data.to(torch.bfloat16)
+
+
+def recompute(model: Miras) -> None:
+    """Compute inner states again in the backward pass: of the language model, and of encoders that are trained."""
+    model.language.lm.activation_checkpointing_enable({"use_reentrant": False})
+    for encoder in (model.vision.low, model.vision.high, model.pixel):
+        for block in encoder.modules():
+            if type(block).__name__ in _BLOCKS and any(weight.requires_grad for weight in block.parameters()):
+                block.forward = partial(checkpoint, block.forward, use_reentrant=False)
 
 
 class TextMode(Protocol):

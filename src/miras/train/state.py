@@ -1,8 +1,14 @@
-"""What is kept of a run between two starts: weights, their running mean, optimizer, step and random states."""
+"""What is kept of a run between two starts: weights, their running mean, the optimizer's states and the step.
 
-from collections.abc import Iterator, Mapping
+All of it goes by the weights' names and is whole, so any engine can go on from it, on any number of processes.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -10,10 +16,12 @@ from torch import Tensor, nn
 
 from miras.errors import CheckpointError
 
-__all__ = ["LAST", "Ema", "get_rng", "kept_weights", "lay_over", "read", "set_rng", "write"]
+__all__ = ["LAST", "MOMENTS", "Ema", "Moments", "kept_weights", "lay_over", "read", "write"]
 
 LAST = "last.pt"
 """File of a run's last checkpoint, in its folder."""
+MOMENTS = ("exp_avg", "exp_avg_sq")
+"""AdamW's running means of the gradients and of their squares, by the names that torch and DeepSpeed give them."""
 
 _EMA_START = 20
 """The running mean forgets faster at first: at step s it keeps at most s / (s + _EMA_START) of itself."""
@@ -41,6 +49,32 @@ def lay_over(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
                 f"{name} of the run is {tuple(tensor.shape)}, the model has {got}; is it another one?"
             )
         own[name].copy_(tensor)
+
+
+@dataclass
+class Moments:
+    """AdamW's states of all trained weights."""
+
+    steps: int
+    """Steps taken, those left out not counted."""
+    states: dict[str, dict[str, Tensor]]
+    """Each of MOMENTS → name of a weight → a tensor of its shape."""
+
+    @classmethod
+    def of(cls, kept: Mapping[str, Any], names: Sequence[str]) -> "Moments":
+        """From a checkpoint's `optimizer`; `names` are the trained weights in the optimizer's order.
+
+        Checkpoints once held torch's own states, which go by their place in that order.
+        """
+        if "steps" in kept:
+            return cls(kept["steps"], {kind: kept[kind] for kind in MOMENTS})
+        places = {names[place]: state for place, state in kept["state"].items()}
+        steps = max((int(state["step"]) for state in places.values()), default=0)
+        return cls(steps, {kind: {name: state[kind] for name, state in places.items()} for kind in MOMENTS})
+
+    def kept(self) -> dict[str, Any]:
+        """As a checkpoint holds them."""
+        return {"steps": self.steps, **self.states}
 
 
 class Ema:
@@ -75,29 +109,23 @@ class Ema:
 
 
 def write(path: Path, kept: Mapping[str, Any]) -> None:
-    """Write a checkpoint beside its place, then rename it: there is always a whole one."""
+    """Write a checkpoint beside its place, then rename it: there is always a whole one, the older until then."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".part")
-    torch.save(dict(kept), beside)
+    with beside.open("wb") as file:
+        torch.save(dict(kept), file)
+        file.flush()
+        os.fsync(file.fileno())  # a machine that goes down right after the rename must not lose what was renamed
     beside.replace(path)
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A checkpoint, on the CPU. Raises CheckpointError when it cannot be read."""
+    """A checkpoint, on the CPU, its tensors read from the file when they are used.
+
+    Raises CheckpointError when it cannot be read.
+    """
     try:
-        kept: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, KeyError, ValueError) as error:
+        kept: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (OSError, RuntimeError, EOFError, KeyError, ValueError, UnpicklingError) as error:
         raise CheckpointError(f"{path} is no whole checkpoint ({error}); delete it to start again") from error
     return kept
-
-
-def get_rng() -> dict[str, Any]:
-    """States of torch's random generators, as dropout uses them; data has seeds of its own."""
-    return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []}
-
-
-def set_rng(states: Mapping[str, Any]) -> None:
-    """Put back what `get_rng` gave, as far as this machine has those devices."""
-    torch.set_rng_state(states["cpu"])
-    if torch.cuda.is_available() and len(states["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(states["cuda"])

@@ -20,6 +20,7 @@ from miras.model.miras import Miras
 from miras.sets.catalogue import open_set
 from miras.sets.own import read_own
 from miras.sets.scene import SampleSet
+from miras.train.engine_processes import Processes
 from miras.train.public import OpenedSets, sample_sets
 from miras.train.stages import TextMode
 from miras.types import Sample
@@ -116,16 +117,21 @@ def _set_cases(samples: SampleSet, targets: int, name: str) -> SetCases:
     return SetCases(samples, items)
 
 
-@torch.inference_mode()
-def validate(model: Miras, mode: TextMode, collator: Collator, cases: Cases) -> dict[str, Any]:
-    """Figures of `miras.metrics.masks`, over all cases and by size. The model is left in the mode it was in."""
+@torch.no_grad()
+def validate(model: Miras, mode: TextMode, collator: Collator, cases: Cases, processes: Processes) -> dict[str, Any]:
+    """Figures of `miras.metrics.masks`, over all cases and by size. The model is left in the mode it was in.
+
+    The cases are shared by the processes, and each gets the figures of all of them.
+    """
     strata, was_training = Strata(), model.training
     model.eval()
-    for begin in range(0, len(cases), _PHOTOS):
+    for begin, counts in processes.share(range(0, len(cases), _PHOTOS)):
         rng = np.random.default_rng([_SEED, begin])
         samples = [cases.sample(number, rng) for number in range(begin, min(begin + _PHOTOS, len(cases)))]
         batch = mode.collate(collator, samples).to(model.device)
         logits = mode.run(model, batch, rng).mask_logits.float().cpu()
+        if not counts:
+            continue
         asked = [
             (Canvas(*sample.image.shape[:2]), target.mask)
             for sample in samples
@@ -138,4 +144,4 @@ def validate(model: Miras, mode: TextMode, collator: Collator, cases: Cases) -> 
             size = granularity(area(mask) / (canvas.height * canvas.width))
             strata.update(Counts.of(marked, decode(mask)), {"by_size": size})
     model.train(was_training)
-    return strata.compute()
+    return sum(processes.gathered(strata), Strata()).compute()

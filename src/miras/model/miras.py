@@ -14,7 +14,7 @@ from miras.data.encode import IGNORE
 from miras.errors import BatchError
 from miras.model.alignment import MaskProjector, SemanticAlignment, gather_spans
 from miras.model.configuration import MirasConfig
-from miras.model.language import Language
+from miras.model.language import Language, block_mask
 from miras.model.pixel import PixelFeatures, PyramidPixelEncoder
 from miras.model.processing import MirasProcessor
 from miras.model.vision import DualVisualEncoder
@@ -67,10 +67,11 @@ class Miras(PreTrainedModel):
     def forward(self, batch: Batch) -> ModelOutput:
         """One teacher-forced pass: embed the text, see, think, align, decode."""
         seen = self.see(batch.low, batch.high, batch.content)
-        embeddings = self.embed(batch.input_ids, seen.tokens, batch.cells, batch.dialogue_image)
-        states = self.language.states(embeddings, batch.attention_mask)  # (B, T, D)
+        embeddings = self.embed(batch.input_ids, seen.tokens, batch.cells, batch.row_image)
+        mask = batch.attention_mask if batch.block is None else block_mask(batch.block, batch.attention_mask)
+        states = self.language.states(embeddings, mask, batch.positions)  # (B, T, D)
         logits, labels = self._trained_logits(states, batch.labels)
-        queries = self.queries(states, batch.seg_dialogue, batch.obj_span)  # (S, Q)
+        queries = self.queries(states, batch.seg_row, batch.obj_span)  # (S, Q)
         mask_logits, iou = self.mark_batch(queries, batch, seen.maps)
         return ModelOutput(logits, labels, mask_logits, iou, seen.tokens)
 
@@ -79,31 +80,31 @@ class Miras(PreTrainedModel):
         maps = self.vision.high(high, self.frozen_stages) if self.frozen_stages else self.vision.high(high)
         return Seen(self.vision(low, maps, content), maps)
 
-    def embed(self, ids: Tensor, image_tokens: Tensor, cells: Tensor, dialogue_image: Tensor) -> Tensor:
+    def embed(self, ids: Tensor, image_tokens: Tensor, cells: Tensor, row_image: Tensor) -> Tensor:
         """Ids (B, T) → embeddings (B, T, D), with image tokens on their placeholders.
 
-        Raises BatchError unless each dialogue has one placeholder per real cell of its image.
+        Raises BatchError unless each row has one placeholder per real cell of its image.
         """
         embeddings = self.language.embed(ids)
         places = ids == self.processor.encoder.image_id
-        wanted = cells[dialogue_image]  # (B, G)
+        wanted = cells[row_image]  # (B, G)
         if not torch.equal(places.sum(1), wanted.sum(1)):
             raise BatchError(
                 f"one placeholder per image token is needed: {wanted.sum(1).tolist()} image tokens, "
                 f"{places.sum(1).tolist()} placeholders"
             )
-        tokens = image_tokens[dialogue_image][wanted].to(embeddings)
+        tokens = image_tokens[row_image][wanted].to(embeddings)
         return embeddings.masked_scatter(places[..., None], tokens)
 
-    def queries(self, states: Tensor, dialogue: Tensor, span: Tensor, *, bypass: bool = False) -> Tensor:
-        """States (B, T, D), dialogue of each [SEG] (S,), its span (S, 2) → mask queries (S, Q).
+    def queries(self, states: Tensor, row: Tensor, span: Tensor, *, bypass: bool = False) -> Tensor:
+        """States (B, T, D), row of each [SEG] (S,), its span (S, 2) → mask queries (S, Q).
 
         `bypass` skips the alignment, as a control of what it adds.
         """
-        if not len(dialogue):
+        if not len(row):
             return states.new_zeros(0, self.config.query_width)
         shift = 1 if self.config.seg_state == "predicting" else 0
-        around, length = gather_spans(states, dialogue, span - shift)
+        around, length = gather_spans(states, row, span - shift)
         projected = self.mask_projector(around)  # (S, n, Q)
         seg = projected[torch.arange(len(length), device=length.device), length - 1]
         if self.alignment is None or bypass:

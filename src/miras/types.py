@@ -154,6 +154,8 @@ class Batch:
     """(B, T) which dialogue each token belongs to, -1 in the opening that a row's dialogues share and in padding.
 
     None where no row holds two dialogues: then dialogue e is row e."""
+    features: Mapping[str, Tensor] | None = None
+    """What frozen encoders made of the images, (I, …) each; then no view has pixels. See `miras.model.features`."""
     dialogue_row: Tensor = field(init=False)
     """(E,) which row each dialogue is in."""
     positions: Tensor | None = field(init=False)
@@ -170,6 +172,9 @@ class Batch:
         }.items():  # fmt: skip
             if (got := len(getattr(self, name))) != expected:
                 raise BatchError(f"batch.{name} needs {expected} rows, got {got}")
+        for name, tensor in (self.features or {}).items():
+            if len(tensor) != images:
+                raise BatchError(f"batch.features[{name!r}] needs {images} rows, got {len(tensor)}")
         if segs and int(self.seg_dialogue.max()) >= dialogues:
             raise BatchError(
                 f"seg_dialogue points at dialogue {int(self.seg_dialogue.max())}, the batch has {dialogues}"
@@ -225,6 +230,7 @@ class Batch:
         """The same batch with every tensor on the device."""
         moved = copy(self)  # not made anew: its checks have passed, and would make a GPU wait
         vars(moved).update({k: v.to(device) for k, v in vars(self).items() if isinstance(v, Tensor)})
+        moved.features = self.features and {name: tensor.to(device) for name, tensor in self.features.items()}
         return moved
 
 

@@ -1,6 +1,6 @@
 """Samples → one Batch: views of the canvas, ids, labels and the index tensors that tie them together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,11 +33,20 @@ class Collator:
     """Makes batches for one tokenizer and one set of views.
 
     With `pack` the dialogues about an image stand in one row behind one opening, each as if it were alone, wherever
-    the batch has fewer tokens so, its padding counted.
+    the batch has fewer tokens so, its padding counted. `kept` gives what frozen encoders made of an image, which then
+    takes the place of its views.
     """
 
-    def __init__(self, encoder: Encoder, views: Views, *, mask_size: int, pack: bool = True) -> None:
-        self.encoder, self.views, self.mask_size, self.pack = encoder, views, mask_size, pack
+    def __init__(
+        self,
+        encoder: Encoder,
+        views: Views,
+        *,
+        mask_size: int,
+        pack: bool = True,
+        kept: Callable[[np.ndarray], Mapping[str, Tensor]] | None = None,
+    ) -> None:
+        self.encoder, self.views, self.mask_size, self.pack, self.kept = encoder, views, mask_size, pack, kept
 
     def __call__(self, samples: Sequence[Sample], *, named: Sequence[bool] | None = None) -> Batch:
         """Samples → Batch; `named` says per sample whether its replies write the names of their targets.
@@ -114,12 +123,18 @@ class Collator:
 
     def _shown(self, samples: Sequence[Sample], canvases: Sequence[Canvas]) -> dict[str, Any]:
         """The fields of a batch that hold its images."""
-        return {
+        about = {
+            "cells": torch.stack([canvas.cells(self.views.grid) for canvas in canvases]),
+            "content": torch.tensor([canvas.content for canvas in canvases]),
+        }
+        if self.kept is not None:
+            found, none = [self.kept(sample.image) for sample in samples], torch.zeros(len(samples), 3, 0, 0)
+            features = {name: torch.stack([each[name] for each in found]) for name in found[0]}
+            return about | {"low": none, "high": none, "features": features}
+        return about | {
             "low": self._views(samples, canvases, self.views.low),
             "high": self._views(samples, canvases, self.views.high),
             "pixel": self._views(samples, canvases, self.views.pixel) if self.views.pixel else None,
-            "cells": torch.stack([canvas.cells(self.views.grid) for canvas in canvases]),
-            "content": torch.tensor([canvas.content for canvas in canvases]),
         }
 
     def _wanted(self, masks: Sequence[Tensor], targets: Sequence[Target]) -> dict[str, Any]:

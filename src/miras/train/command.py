@@ -16,6 +16,7 @@ from miras.errors import ConfigError
 from miras.model.checkpoint import save
 from miras.model.miras import Miras
 from miras.train.batches import make_batches
+from miras.train.features import kept_features
 from miras.train.logs import RunLog
 from miras.train.loop import Training, optimizer
 from miras.train.naming import Naming
@@ -84,6 +85,8 @@ def prepare(config: TrainConfig, console: Console) -> Training:
     model.train()
     batches = make_batches(config, model)
     cases = draw_cases(load_photos(config.data, "val"), config.val_targets) if config.val_targets else []
+    if config.features:
+        batches.kept = kept_features(config, model, batches, [photo.path for photo, _ in cases], console)
 
     def figures() -> dict[str, Any]:
         return validate(model, mode, batches.collator(config.image_size), cases)

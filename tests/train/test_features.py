@@ -155,3 +155,10 @@ def test_a_disk_that_is_too_small_is_said(still: Settings, monkeypatch: pytest.M
 def test_what_changes_images_or_encoders_is_refused(changes: Any, message: str, still: Settings) -> None:
     with pytest.raises(ConfigError, match=message):
         plain({**vars(still()), "loss": {}, "augment": vars(still().augment), **changes})
+
+
+@pytest.mark.parametrize(
+    ("count", "words"), [(7336, "0.0073 MB"), (15_663_104, "16 MB"), (317e6, "317 MB"), (1.6e12, "1600.0 GB")]
+)
+def test_sizes_in_words(count: int, words: str) -> None:
+    assert features._size(count) == words

@@ -190,7 +190,9 @@ def _stand(file: Path) -> tuple[str, int, int]:
 
 def _size(count: int) -> str:
     """Bytes in words."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.2g} MB"
+    if count >= 1e9:
+        return f"{count / 1e9:.1f} GB"
+    return f"{count / 1e6:.0f} MB" if count >= 1e7 else f"{count / 1e6:.2g} MB"
 
 
 @contextmanager

@@ -130,6 +130,9 @@ def test_a_file_that_changed_is_looked_at_again(still: Settings, shapes: Path, t
     assert len(made) == 2 and again.has(image) and load_file(again.path(features._content(made[1])))
     with pytest.raises(DataError, match="no features of an image of 5 x 4 pixels"):
         store(np.zeros((4, 5, 3), dtype=np.uint8))
+    again.path(features._content(made[1])).write_bytes(b"half")
+    with pytest.raises(DataError, match=r"is broken .* delete it"):
+        again(made[1])
     with pytest.raises(DataError, match=r"no image at .*gone\.png"):
         features.fill(store, [tmp_path / "gone.png"], look, Console(quiet=True))
 

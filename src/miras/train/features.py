@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -57,7 +58,10 @@ class FeatureStore:
                 f"no features of an image of {image.shape[1]} x {image.shape[0]} pixels in {self.folder}; features are "
                 "kept of images as they are in their files: let nothing change them, or set features to null"
             )
-        return load_file(path)
+        try:
+            return load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise DataError(f"{path} is broken ({error}); delete it, and it is made again") from error
 
     def path(self, content: str) -> Path:
         """Where the features of an image of that content are kept."""

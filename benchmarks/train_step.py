@@ -205,7 +205,7 @@ def measure(model: Miras, parts: Parts, config: TrainConfig, drawn: Sequence[Seq
                 gradients(model, batch, forward, config)
                 nn.utils.clip_grad_norm_(trained, config.clip)
                 step.step()
-                seconds[each, side] += time.perf_counter() - began
+                seconds[each, side] += clock() - began
     speeds = figures["queries"] / seconds  # (rounds, sides)
     spread = {name: speeds[:, side] / speeds[:, 0] for side, name in ((1, "ratio"), (2, "ratio_cached"))}
     ratios = {name: [round(float(f), 3) for f in (np.median(r), r.min(), r.max())] for name, r in spread.items()}

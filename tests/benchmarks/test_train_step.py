@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -54,12 +55,15 @@ def arguments(shapes: Path) -> list[str]:
 def test_the_last_line_holds_both_ratios(
     train_step: ModuleType, arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
+    began = time.perf_counter()
     train_step.main(arguments)
+    took = time.perf_counter() - began
     *table, last = capsys.readouterr().out.strip().splitlines()
     figures = json.loads(last)
     own, direct = figures["as_configured"], figures["direct"]
     assert figures["ratio"] == own["ratio"][0] and figures["ratio_cached"] == own["ratio_cached"][0]
     assert own["ratio"][0] == pytest.approx(own["ours_per_second"] / own["theirs_per_second"], rel=1e-2)
+    assert 0 < own["queries"] / own["theirs_per_second"] + own["queries"] / own["ours_per_second"] < took
     # each of two photos with two things: a chat and a request for each, or the requests alone
     assert (own["queries"], own["images"], own["targets"]) == (6, 2, 4)
     assert (direct["queries"], direct["images"], direct["targets"]) == (4, 2, 4)

@@ -98,6 +98,39 @@ def test_a_batch_without_targets_is_a_batch() -> None:
 def test_moving_a_batch_moves_every_tensor_and_keeps_the_words() -> None:
     moved = without_targets().to("meta")
     tensors = [value for value in vars(moved).values() if isinstance(value, torch.Tensor)]
-    assert len(tensors) == 13
+    assert len(tensors) == 14
     assert {value.device.type for value in tensors} == {"meta"}
     assert moved.phrases == ("cup", "plate")
+
+
+BLOCK = torch.tensor([[-1, -1, 0, 1, 1], [-1, 2, 2, 2, 2]])
+"""Dialogues 0 and 1 about the first image, 2 about the second."""
+
+
+def packed(block: torch.Tensor = BLOCK, **changed: torch.Tensor) -> Batch:
+    rows = {name: torch.ones(2, 5, dtype=torch.long) for name in ("input_ids", "attention_mask", "labels")}
+    made = rows | {"seg_dialogue": torch.tensor([2, 1]), "seg_position": torch.tensor([4, 3])} | changed
+    return batch(**made, block=block)
+
+
+def test_dialogues_of_one_row_know_their_places() -> None:
+    made = packed()
+    assert made.dialogue_row.tolist() == [0, 0, 1] and made.row_image.tolist() == [0, 1]
+    assert made.seg_row.tolist() == [1, 0] and made.seg_image.tolist() == [1, 0]
+    assert made.positions is not None and made.positions.tolist() == [[0, 1, 2, 2, 3], [0, 1, 2, 3, 4]]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"block": BLOCK[:, :4]}, r"block is \(2, 5\) like input_ids, got \(2, 4\)"),
+        ({"block": BLOCK.clamp(max=1)}, "should hold each of 3 dialogues"),
+        ({"block": BLOCK.clamp(min=1) + 1}, "should hold each of 3 dialogues"),
+        ({"block": torch.tensor([[-1, -1, 0, 1, 2], [-1, 2, 2, 2, 2]])}, "spreads a dialogue over two rows"),
+        ({"dialogue_image": torch.tensor([0, 1, 1])}, "two images' dialogues into one row"),
+        ({"seg_position": torch.tensor([4, 2])}, "disagree on which dialogue"),
+    ],
+)
+def test_blocks_that_do_not_fit_are_refused(changed: dict[str, torch.Tensor], message: str) -> None:
+    with pytest.raises(BatchError, match=message):
+        packed(**changed)

@@ -99,6 +99,10 @@ class TrainConfig:
     """Phrases' states computed once and no language model in the steps, or the whole model."""
     states: str | None = None
     """Folder that keeps those states, for several runs to share; the run's own by default."""
+    features: str | None = None
+    """Folder that keeps what frozen encoders make of each image, computed once; needs images that nothing changes."""
+    features_dtype: Literal["bf16", "fp32"] = "bf16"
+    """Numbers of those features: two bytes each, or four and as exact as without them."""
     data: str = "../shared/data/photos"
     """Folder of annotated photos."""
     cutouts: str | None = None
@@ -193,6 +197,7 @@ class TrainConfig:
         _check_sources(self)
         _check_text(self)
         _check_engine(self)
+        _check_features(self)
 
     @property
     def all_groups(self) -> dict[str, list[str]]:
@@ -250,6 +255,25 @@ def _check_engine(config: TrainConfig) -> None:
     for name in config.deepspeed:
         if name in _DEEPSPEED:
             raise ConfigError(f"deepspeed.{name} follows from {_DEEPSPEED[name]}; set that instead")
+
+
+def _check_features(config: TrainConfig) -> None:
+    if config.features is None:
+        return
+    for part in config.parts:
+        if part.startswith(("high_", "low_")):
+            raise ConfigError(
+                f"parts.{part} trains an encoder, whose features cannot be kept; leave it out, or features"
+            )
+    for name in ("flip", "zoom", "zoom_small", "jitter"):
+        if share := getattr(config.augment, name):
+            raise ConfigError(f"augment.{name} is {share} and changes images, whose features are kept; set it to 0")
+    if config.sources.get("scenes"):
+        raise ConfigError("sources.scenes makes new images each time, whose features cannot be kept; leave it out")
+    if config.image_size_start is not None:
+        raise ConfigError(
+            f"image_size_start is {config.image_size_start}, but features are kept of one size; leave it out"
+        )
 
 
 def _check_numbers(config: TrainConfig) -> None:

@@ -2,11 +2,14 @@
 
 Axis letters, used in every shape comment of the project::
 
-    I  images of a batch              B  dialogues of a batch          T  tokens of a dialogue
-    S  [SEG] tokens of a batch        N  image tokens of an image      G  cells of the image-token grid
+    I  images of a batch              B  rows of a batch               T  tokens of a row
+    E  dialogues of a batch           N  image tokens of an image      G  cells of the image-token grid
+    S  [SEG] tokens of a batch
     C  channels                       D  width of the language model   Q  width of a mask query (256)
     H, W  pixels of the original      h, w  pixels of mask logits      V  vocabulary
     L  tokens that are trained on
+
+A row holds one dialogue, or several about one image behind the opening that they share.
 """
 
 from collections.abc import Mapping
@@ -130,13 +133,13 @@ class Batch:
     labels: Tensor
     """(B, T) ids to predict, -100 elsewhere; not yet shifted."""
     dialogue_image: Tensor
-    """(B,) which image each dialogue is about."""
+    """(E,) which image each dialogue is about."""
     seg_dialogue: Tensor
     """(S,) which dialogue each [SEG] is in."""
     seg_position: Tensor
-    """(S,) where in that dialogue it stands."""
+    """(S,) where in that dialogue's row it stands."""
     obj_span: Tensor
-    """(S, 2) first and last token of its [OBJ]…[SEG]."""
+    """(S, 2) first and last token of its [OBJ]…[SEG], in that row."""
     masks: Tensor
     """(S, h, w) targets in 0..1, in the frame of the canvas."""
     content: Tensor
@@ -147,32 +150,87 @@ class Batch:
     """(S,) its main colour, where one is annotated."""
     pixel: Tensor | None = None
     """(I, 3, h, w) view for a pixel encoder that has its own image size."""
+    block: Tensor | None = None
+    """(B, T) which dialogue each token belongs to, -1 in the opening that a row's dialogues share and in padding.
+
+    None where no row holds two dialogues: then dialogue e is row e."""
+    features: Mapping[str, Tensor] | None = None
+    """What frozen encoders made of the images, (I, …) each; then no view has pixels. See `miras.model.features`."""
+    dialogue_row: Tensor = field(init=False)
+    """(E,) which row each dialogue is in."""
+    positions: Tensor | None = field(init=False)
+    """(B, T) where each token stands in its own dialogue, the opening counted; None where `block` is."""
     marked: Tensor = field(init=False)
     """(M,) the images that hold a target, in order, the first where none does; only they need a pixel encoder."""
 
     def __post_init__(self) -> None:
-        images, dialogues, segs = len(self.high), len(self.input_ids), len(self.seg_dialogue)
+        images, rows, segs = len(self.high), len(self.input_ids), len(self.seg_dialogue)
+        dialogues = len(self.dialogue_image)
         for name, expected in {
-            "low": images, "cells": images, "content": images, "dialogue_image": dialogues, "labels": dialogues,
-            "attention_mask": dialogues, "seg_position": segs, "obj_span": segs, "masks": segs,
+            "low": images, "cells": images, "content": images, "labels": rows, "attention_mask": rows,
+            "seg_position": segs, "obj_span": segs, "masks": segs,
         }.items():  # fmt: skip
             if (got := len(getattr(self, name))) != expected:
                 raise BatchError(f"batch.{name} needs {expected} rows, got {got}")
+        for name, tensor in (self.features or {}).items():
+            if len(tensor) != images:
+                raise BatchError(f"batch.features[{name!r}] needs {images} rows, got {len(tensor)}")
         if segs and int(self.seg_dialogue.max()) >= dialogues:
             raise BatchError(
                 f"seg_dialogue points at dialogue {int(self.seg_dialogue.max())}, the batch has {dialogues}"
             )
+        self.dialogue_row, self.positions = torch.arange(dialogues, device=self.dialogue_image.device), None
+        if self.block is not None:
+            self._lay_out(self.block)
+        elif dialogues != rows:
+            raise BatchError(f"batch.dialogue_image needs {rows} rows, got {dialogues}; several in one row need block")
         self.marked = self.seg_image.unique() if segs else self.dialogue_image.new_zeros(1)
+
+    def _lay_out(self, block: Tensor) -> None:
+        """Find each dialogue's row and each token's position. Raises BatchError for blocks that fit nothing else."""
+        if block.shape != self.input_ids.shape:
+            raise BatchError(f"batch.block is {tuple(self.input_ids.shape)} like input_ids, got {tuple(block.shape)}")
+        inside, dialogues, step = block >= 0, len(self.dialogue_image), torch.arange(block.shape[1])
+        row, place = inside.nonzero().T  # of each token that belongs to one dialogue
+        if sorted(set(block[inside].tolist())) != list(range(dialogues)):
+            raise BatchError(f"batch.block should hold each of {dialogues} dialogues; collate them again")
+        none = row.new_zeros(dialogues)
+        self.dialogue_row, last, start = (
+            none.scatter_reduce(0, block[inside], found, how, include_self=False)  # (E,)
+            for found, how in ((row, "amin"), (row, "amax"), (place, "amin"))
+        )
+        if not torch.equal(self.dialogue_row, last):
+            raise BatchError("batch.block spreads a dialogue over two rows; collate them again")
+        if not torch.equal(self.row_image[self.dialogue_row], self.dialogue_image):
+            raise BatchError("batch.block puts two images' dialogues into one row; a row has one opening")
+        if not torch.equal(block[self.seg_row, self.seg_position], self.seg_dialogue):
+            raise BatchError("batch.block and seg_dialogue disagree on which dialogue a [SEG] is in")
+        opening = inside.int().argmax(1, keepdim=True)  # (B, 1)
+        own = opening + step - start[block.clamp(min=0)]
+        self.positions = torch.where(inside, own, step) * self.attention_mask
 
     @property
     def seg_image(self) -> Tensor:
         """(S,) which image each [SEG] is about."""
         return self.dialogue_image[self.seg_dialogue]
 
+    @property
+    def seg_row(self) -> Tensor:
+        """(S,) which row each [SEG] is in."""
+        return self.dialogue_row[self.seg_dialogue]
+
+    @property
+    def row_image(self) -> Tensor:
+        """(B,) which image each row is about."""
+        if self.block is None:
+            return self.dialogue_image
+        return self.dialogue_image.new_zeros(len(self.block)).scatter(0, self.dialogue_row, self.dialogue_image)
+
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch with every tensor on the device."""
         moved = copy(self)  # not made anew: its checks have passed, and would make a GPU wait
         vars(moved).update({k: v.to(device) for k, v in vars(self).items() if isinstance(v, Tensor)})
+        moved.features = self.features and {name: tensor.to(device) for name, tensor in self.features.items()}
         return moved
 
 

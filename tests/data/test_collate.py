@@ -10,7 +10,7 @@ from miras.data.collate import Collator, Views
 from miras.data.encode import CHATML, IGNORE, Encoder
 from miras.data.masks import encode
 from miras.errors import BatchError
-from miras.types import Dialogue, Sample, Target, Turn
+from miras.types import Batch, Dialogue, Sample, Target, Turn
 
 SPECIAL = ["[OBJ]", "[SEG]", "<image>", "<|im_end|>", "<|im_start|>"]
 
@@ -63,16 +63,17 @@ def test_several_images_dialogues_and_targets(collate: Collator) -> None:
     assert batch.dialogue_image.tolist() == [0, 0, 1]
     assert batch.seg_dialogue.tolist() == [1, 1, 1, 2] and batch.seg_image.tolist() == [0, 0, 0, 1]
     ids = batch.input_ids
-    assert (ids[batch.seg_dialogue, batch.seg_position] == 1001).all()
+    assert batch.dialogue_row.tolist() == [0, 0, 1] and batch.row_image.tolist() == [0, 1]
+    assert (ids[batch.seg_row, batch.seg_position] == 1001).all()
     assert torch.equal(batch.obj_span[:, 1], batch.seg_position)
-    starts = ids[batch.seg_dialogue, batch.obj_span[:, 0]]
+    starts = ids[batch.seg_row, batch.obj_span[:, 0]]
     assert starts.tolist() == [1000, 1001, 1000, 1000]
-    assert (ids == 1002).sum(1).tolist() == [4, 4, 2]
+    assert (ids == 1002).sum(1).tolist() == [4, 2]
     assert batch.phrases == ("thing 0", "thing 1", "thing 2", "thing 0")
 
 
 def test_rows_are_padded_on_the_right(collate: Collator) -> None:
-    batch = collate([Sample(image(), (talk(["No."]), talk(["A long answer."])))])
+    batch = collate([Sample(image(), (talk([answer]),)) for answer in ("No.", "A long answer.")])
     length = batch.attention_mask.sum(1)
     assert batch.attention_mask[0].tolist() == [1] * int(length[0]) + [0] * int(length[1] - length[0])
     padding = batch.attention_mask == 0
@@ -125,3 +126,45 @@ def test_the_mask_path_alone_needs_no_text(collate: Collator) -> None:
     batch = collate.masks_only(samples)
     assert batch.seg_image.tolist() == [0, 0, 0] and batch.masks.shape == (3, 16, 16)
     assert batch.high.shape == (2, 3, 64, 64) and batch.input_ids.shape == (2, 0)
+
+
+def apart(collate: Collator, samples: Sequence[Sample]) -> Batch:
+    return Collator(collate.encoder, collate.views, mask_size=16, pack=False)(samples)
+
+
+def test_dialogues_about_one_image_share_a_row_and_stay_as_they_are(collate: Collator) -> None:
+    samples = [
+        Sample(image(), (talk(["No."]), talk(["A [OBJ]b[SEG].", "[SEG] [OBJ]c d[SEG]"]))),
+        Sample(image(), ()),
+        Sample(image(10, 20), (talk(["[OBJ]e[SEG]"], (10, 20)),)),
+    ]
+    packed, alone = collate(samples), apart(collate, samples)
+    assert packed.block is not None and packed.positions is not None and alone.block is None
+    assert packed.row_image.tolist() == [0, 2] and alone.row_image.tolist() == [0, 0, 2]
+    for dialogue, row in enumerate(packed.dialogue_row.tolist()):
+        chosen = (packed.block[row] == dialogue) | ((packed.block[row] < 0) & packed.attention_mask[row].bool())
+        real = alone.attention_mask[dialogue].bool()
+        assert torch.equal(packed.input_ids[row][chosen], alone.input_ids[dialogue][real])
+        assert torch.equal(packed.labels[row][chosen], alone.labels[dialogue][real])
+        assert packed.positions[row][chosen].tolist() == list(range(int(real.sum())))
+    padding = packed.attention_mask == 0
+    assert padding.any() and (packed.block[padding] == -1).all() and not packed.positions[padding].any()
+    for field in ("obj_span", "seg_position"):
+        where, own = getattr(packed, field), getattr(alone, field)
+        row, spread = packed.seg_row, where.reshape(len(where), -1)
+        assert torch.equal(packed.positions[row[:, None], spread], own.reshape(len(own), -1))
+    assert torch.equal(packed.seg_dialogue, alone.seg_dialogue) and packed.phrases == alone.phrases
+
+
+def test_a_batch_of_single_dialogues_has_no_blocks(collate: Collator) -> None:
+    batch = collate([Sample(image(), (talk(["No."]),)), Sample(image(), (talk(["Yes, it is."]),))])
+    assert batch.block is None and batch.positions is None and batch.dialogue_row.tolist() == [0, 1]
+
+
+def test_a_row_is_shared_only_where_that_saves_tokens(collate: Collator) -> None:
+    one, long = Sample(image(), (talk(["No."]),)), talk(["A very long answer, longer than its opening." * 5])
+    many = Sample(image(), (long,) * 3)
+    mixed, alone = collate([one, many]), apart(collate, [one, many])
+    assert collate([many]).block is not None
+    # three dialogues in a row, and as much padding behind the single one, would be more than four rows
+    assert mixed.block is None and mixed.input_ids.numel() == alone.input_ids.numel()

@@ -1,6 +1,6 @@
 """Samples → one Batch: views of the canvas, ids, labels and the index tensors that tie them together."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,11 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from miras.data.encode import IGNORE, Encoder
+from miras.data.encode import IGNORE, Encoded, Encoder, Row, row
 from miras.data.images import Canvas
 from miras.data.masks import decode
 from miras.errors import BatchError
-from miras.tokens import Span
 from miras.types import Batch, Dialogue, Sample, Target
 
 __all__ = ["Collator", "Views"]
@@ -31,10 +30,23 @@ class Views:
 
 
 class Collator:
-    """Makes batches for one tokenizer and one set of views."""
+    """Makes batches for one tokenizer and one set of views.
 
-    def __init__(self, encoder: Encoder, views: Views, *, mask_size: int) -> None:
-        self.encoder, self.views, self.mask_size = encoder, views, mask_size
+    With `pack` the dialogues about an image stand in one row behind one opening, each as if it were alone, wherever
+    the batch has fewer tokens so, its padding counted. `kept` gives what frozen encoders made of an image, which then
+    takes the place of its views.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        views: Views,
+        *,
+        mask_size: int,
+        pack: bool = True,
+        kept: Callable[[np.ndarray], Mapping[str, Tensor]] | None = None,
+    ) -> None:
+        self.encoder, self.views, self.mask_size, self.pack, self.kept = encoder, views, mask_size, pack, kept
 
     def __call__(self, samples: Sequence[Sample], *, named: Sequence[bool] | None = None) -> Batch:
         """Samples → Batch; `named` says per sample whether its replies write the names of their targets.
@@ -44,34 +56,43 @@ class Collator:
         if not any(sample.dialogues for sample in samples):
             raise BatchError(f"a batch needs a dialogue, got {len(samples)} samples without any; leave them out")
         canvases = [Canvas(*sample.image.shape[:2]) for sample in samples]
-        image_tokens = [int(canvas.cells(self.views.grid).sum()) for canvas in canvases]
-        rows, labels = list[list[int]](), list[list[int]]()
-        dialogue_image, masks, targets, found = [], [], list[Target](), list[tuple[int, Span]]()
-        for index, sample in enumerate(samples):
+        told = list[dict[int, Encoded]]()
+        dialogue_image, masks, targets = list[int](), list[Tensor](), list[Target]()
+        for index, (sample, canvas) in enumerate(zip(samples, canvases, strict=True)):
+            count, names = int(canvas.cells(self.views.grid).sum()), named is None or named[index]
+            encoded = [self.encoder.dialogue(each, image_tokens=count, named=names) for each in sample.dialogues]
+            told.append(dict(enumerate(encoded, len(dialogue_image))))
+            dialogue_image += [index] * len(encoded)
             for dialogue in sample.dialogues:
-                encoded = self.encoder.dialogue(
-                    dialogue, image_tokens=image_tokens[index], named=named is None or named[index]
-                )
-                found += [(len(rows), span) for span in encoded.spans]
-                rows.append(encoded.ids)
-                labels.append(encoded.labels)
-                dialogue_image.append(index)
                 for target in dialogue.targets:
-                    masks.append(canvases[index].mask_view(_mask(target, sample, dialogue), self.mask_size))
+                    masks.append(canvas.mask_view(_mask(target, sample, dialogue), self.mask_size))
                     targets.append(target)
-        if len(found) != len(masks):
-            raise BatchError(f"one mask per [SEG] is needed: {len(found)} [SEG] tokens, {len(masks)} masks")
+        written = self._written([each for each in told if each])
+        if (found := len(written["seg_dialogue"])) != len(masks):
+            raise BatchError(f"one mask per [SEG] is needed: {found} [SEG] tokens, {len(masks)} masks")
         return Batch(
             **self._shown(samples, canvases),
             **self._wanted(masks, targets),
-            input_ids=_pad(rows, self.encoder.stop_id),
-            attention_mask=_pad([[1] * len(row) for row in rows], 0),
-            labels=_pad(labels, IGNORE),
+            **written,
             dialogue_image=torch.tensor(dialogue_image),
-            seg_dialogue=torch.tensor([row for row, _ in found], dtype=torch.long),
-            seg_position=torch.tensor([span.end for _, span in found], dtype=torch.long),
-            obj_span=torch.tensor([[span.start, span.end] for _, span in found], dtype=torch.long).reshape(-1, 2),
         )
+
+    def _written(self, told: Sequence[Mapping[int, Encoded]]) -> dict[str, Any]:
+        """The fields of a batch that hold its text, from the numbered dialogues about each image."""
+        rows = [row({number: each}) for dialogues in told for number, each in dialogues.items()]
+        packed = [row(dialogues) for dialogues in told]
+        shared = self.pack and len(packed) < len(rows) and _tokens(packed) <= _tokens(rows)
+        rows = packed if shared else rows
+        found = [span for each in rows for span in each.spans]
+        return {
+            "input_ids": _pad([each.ids for each in rows], self.encoder.stop_id),
+            "attention_mask": _pad([[1] * len(each.ids) for each in rows], 0),
+            "labels": _pad([each.labels for each in rows], IGNORE),
+            "block": _pad([each.block for each in rows], -1) if shared else None,
+            "seg_dialogue": torch.tensor([dialogue for dialogue, _ in found], dtype=torch.long),
+            "seg_position": torch.tensor([span.end for _, span in found], dtype=torch.long),
+            "obj_span": torch.tensor([[span.start, span.end] for _, span in found], dtype=torch.long).reshape(-1, 2),
+        }
 
     def masks_only(self, samples: Sequence[Sample]) -> Batch:
         """Samples → a Batch for the mask path alone: one row per image and target, no text."""
@@ -102,12 +123,18 @@ class Collator:
 
     def _shown(self, samples: Sequence[Sample], canvases: Sequence[Canvas]) -> dict[str, Any]:
         """The fields of a batch that hold its images."""
-        return {
+        about = {
+            "cells": torch.stack([canvas.cells(self.views.grid) for canvas in canvases]),
+            "content": torch.tensor([canvas.content for canvas in canvases]),
+        }
+        if self.kept is not None:
+            found, none = [self.kept(sample.image) for sample in samples], torch.zeros(len(samples), 3, 0, 0)
+            features = {name: torch.stack([each[name] for each in found]) for name in found[0]}
+            return about | {"low": none, "high": none, "features": features}
+        return about | {
             "low": self._views(samples, canvases, self.views.low),
             "high": self._views(samples, canvases, self.views.high),
             "pixel": self._views(samples, canvases, self.views.pixel) if self.views.pixel else None,
-            "cells": torch.stack([canvas.cells(self.views.grid) for canvas in canvases]),
-            "content": torch.tensor([canvas.content for canvas in canvases]),
         }
 
     def _wanted(self, masks: Sequence[Tensor], targets: Sequence[Target]) -> dict[str, Any]:
@@ -136,7 +163,12 @@ def _mask(target: Target, sample: Sample, dialogue: Dialogue) -> np.ndarray:
     return decode(target.mask)
 
 
+def _tokens(rows: Sequence[Row]) -> int:
+    """Tokens of a batch of these rows, its padding counted."""
+    return len(rows) * max(len(each.ids) for each in rows)
+
+
 def _pad(rows: Sequence[Sequence[int]], value: int) -> Tensor:
     """Ragged rows → (B, T), padded on the right."""
-    longest = max(len(row) for row in rows)
-    return torch.tensor([[*row, *[value] * (longest - len(row))] for row in rows])
+    longest = max(map(len, rows))
+    return torch.tensor([[*each, *[value] * (longest - len(each))] for each in rows])

@@ -6,14 +6,14 @@ letters like any others, so no text can end a turn, ask for a mask or stand for 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from miras import tokens
 from miras.types import Dialogue
 
-__all__ = ["CHATML", "FORMATS", "IGNORE", "VICUNA", "ChatFormat", "Encoded", "Encoder", "Tokenizer"]
+__all__ = ["CHATML", "FORMATS", "IGNORE", "VICUNA", "ChatFormat", "Encoded", "Encoder", "Row", "Tokenizer", "row"]
 
 IGNORE = -100
 """Label of tokens that are not trained on."""
@@ -73,6 +73,20 @@ class Encoded:
     labels: list[int]
     spans: tuple[tokens.Span, ...] = ()
     """Where each answer's `[OBJ]…[SEG]`s stand; none reaches over the end of its answer."""
+    opening: int = 0
+    """How many of the ids stand before the first question's words."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """Dialogues about one image behind one another, the opening that they share written once."""
+
+    ids: list[int]
+    labels: list[int]
+    block: list[int]
+    """The number of the dialogue that each id belongs to, -1 in the opening."""
+    spans: tuple[tuple[int, tokens.Span], ...]
+    """The dialogues' numbers and spans, where they stand now."""
 
 
 _CONTROL = re.compile(r"(</?\|?\w+\|?>)")
@@ -160,7 +174,7 @@ class Encoder:
             spans += [tokens.Span(span.start + first, span.end + first) for span in found]
             ids += asked + said
             labels += [IGNORE] * len(asked) + (said if answer.trained else [IGNORE] * len(said))
-        return Encoded(ids, labels, tuple(spans))
+        return Encoded(ids, labels, tuple(spans), len(self.opening(image_tokens)))
 
     def decode(self, ids: Sequence[int]) -> str:
         """Ids of an answer → its text, with the special tokens `[OBJ]` and `[SEG]` kept and the stop token left out."""
@@ -168,3 +182,16 @@ class Encoder:
             [i for i in ids if i != self.stop_id], skip_special_tokens=False, clean_up_tokenization_spaces=False
         )
         return text if self._spaced else text.removeprefix(self.chat.gap)
+
+
+def row(dialogues: Mapping[int, Encoded]) -> Row:
+    """Numbered dialogues that begin alike → one row. Each keeps its ids and labels, in order, behind the opening."""
+    first = next(iter(dialogues.values()))
+    ids, labels, spans = first.ids[: first.opening], first.labels[: first.opening], list[tuple[int, tokens.Span]]()
+    block = [-1] * first.opening
+    for number, each in dialogues.items():
+        moved = len(ids) - first.opening
+        spans += [(number, tokens.Span(span.start + moved, span.end + moved)) for span in each.spans]
+        ids, labels = ids + each.ids[first.opening :], labels + each.labels[first.opening :]
+        block += [number] * (len(ids) - len(block))
+    return Row(ids, labels, block, tuple(spans))

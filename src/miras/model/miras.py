@@ -14,7 +14,7 @@ from miras.data.encode import IGNORE
 from miras.errors import BatchError
 from miras.model.alignment import MaskProjector, SemanticAlignment, gather_spans
 from miras.model.configuration import MirasConfig
-from miras.model.language import Language
+from miras.model.language import Language, block_mask
 from miras.model.pixel import PixelFeatures, PyramidPixelEncoder
 from miras.model.processing import MirasProcessor
 from miras.model.vision import DualVisualEncoder
@@ -67,18 +67,35 @@ class Miras(PreTrainedModel):
 
     def forward(self, batch: Batch) -> ModelOutput:
         """One teacher-forced pass: embed the text, see, think, align, decode."""
-        seen = self.see(batch.low, batch.high, batch.content)
-        embeddings = self.embed(batch.input_ids, seen.tokens, batch.cells, batch.dialogue_image)
-        states = self.language.states(embeddings, batch.attention_mask)  # (B, T, D)
+        maps = self.maps(batch)
+        image_tokens = self.image_tokens(batch, maps)
+        embeddings = self.embed(batch.input_ids, image_tokens, batch.cells, batch.row_image)
+        mask = batch.attention_mask if batch.block is None else block_mask(batch.block, batch.attention_mask)
+        states = self.language.states(embeddings, mask, batch.positions)  # (B, T, D)
         logits, labels = self._trained_logits(states, batch.labels)
-        queries = self.queries(states, batch.seg_dialogue, batch.obj_span)  # (S, Q)
-        mask_logits, iou = self.mark_batch(queries, batch, seen.maps)
-        return ModelOutput(logits, labels, mask_logits, iou, seen.tokens)
+        queries = self.queries(states, batch.seg_row, batch.obj_span)  # (S, Q)
+        mask_logits, iou = self.mark_batch(queries, batch, maps)
+        return ModelOutput(logits, labels, mask_logits, iou, image_tokens)
 
     def see(self, low: Tensor, high: Tensor, content: Tensor) -> Seen:
         """Views (I, 3, h, w) and content (I, 2) → image tokens and high-resolution maps."""
         maps = self._high_maps(high)
         return Seen(self.vision(low, maps, content), maps)
+
+    def maps(self, batch: Batch) -> tuple[Tensor, ...]:
+        """High-resolution maps of a batch's images (I, C, h, w), computed or as they were kept."""
+        if batch.features is None:
+            return self._high_maps(batch.high)
+        names = sorted(name for name in batch.features if name.startswith("high."))
+        return tuple(self._kept(batch.features[name]) for name in names)
+
+    def image_tokens(self, batch: Batch, maps: tuple[Tensor, ...]) -> Tensor:
+        """Image tokens (I, G, D) of a batch, from its low view and maps or from what was kept."""
+        if batch.features is None:
+            return self.vision(batch.low, maps, batch.content)
+        if "cells" in batch.features:
+            return self.vision.projector(self._kept(batch.features["cells"]))
+        return self.vision.projector(self.vision.cells(self._kept(batch.features["low"]), maps, batch.content))
 
     def _high_maps(self, high: Tensor) -> tuple[Tensor, ...]:
         """High-resolution maps of a view (I, 3, h, w); none where the model has no such encoder."""
@@ -87,32 +104,37 @@ class Miras(PreTrainedModel):
             return ()
         return encoder(high, self.frozen_stages) if self.frozen_stages else encoder(high)
 
-    def embed(self, ids: Tensor, image_tokens: Tensor, cells: Tensor, dialogue_image: Tensor) -> Tensor:
+    def _kept(self, features: Tensor) -> Tensor:
+        """Kept features in the type and memory order in which they were computed."""
+        plain = features.to(self.mask_projector.mean.dtype)
+        return plain.contiguous(memory_format=torch.channels_last) if plain.ndim == 4 else plain
+
+    def embed(self, ids: Tensor, image_tokens: Tensor, cells: Tensor, row_image: Tensor) -> Tensor:
         """Ids (B, T) → embeddings (B, T, D), with image tokens on their placeholders.
 
-        Raises BatchError unless each dialogue has one placeholder per real cell of its image.
+        Raises BatchError unless each row has one placeholder per real cell of its image.
         """
         embeddings = self.language.embed(ids)
         places = ids == self.processor.encoder.image_id
-        wanted = cells[dialogue_image]  # (B, G)
+        wanted = cells[row_image]  # (B, G)
         if not torch.equal(places.sum(1), wanted.sum(1)):
             raise BatchError(
                 f"one placeholder per image token is needed: {wanted.sum(1).tolist()} image tokens, "
                 f"{places.sum(1).tolist()} placeholders"
             )
-        dialogue, cell = wanted.nonzero(as_tuple=True)
-        tokens = image_tokens[dialogue_image[dialogue], cell].to(embeddings)
+        row, cell = wanted.nonzero(as_tuple=True)
+        tokens = image_tokens[row_image[row], cell].to(embeddings)
         return embeddings.masked_scatter(places[..., None], tokens)
 
-    def queries(self, states: Tensor, dialogue: Tensor, span: Tensor, *, bypass: bool = False) -> Tensor:
-        """States (B, T, D), dialogue of each [SEG] (S,), its span (S, 2) → mask queries (S, Q).
+    def queries(self, states: Tensor, row: Tensor, span: Tensor, *, bypass: bool = False) -> Tensor:
+        """States (B, T, D), row of each [SEG] (S,), its span (S, 2) → mask queries (S, Q).
 
         `bypass` skips the alignment, as a control of what it adds.
         """
-        if not len(dialogue):
+        if not len(row):
             return states.new_zeros(0, self.config.query_width)
         shift = 1 if self.config.seg_state == "predicting" else 0
-        around, length = gather_spans(states, dialogue, span - shift)
+        around, length = gather_spans(states, row, span - shift)
         projected = self.mask_projector(around)  # (S, n, Q)
         seg = projected[torch.arange(len(length), device=length.device), length - 1]
         if self.alignment is None or bypass:
@@ -129,8 +151,14 @@ class Miras(PreTrainedModel):
 
     def mark_batch(self, queries: Tensor, batch: Batch, maps: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         """`mark` for a batch and the maps of its images, of which only those that hold a target are encoded."""
-        views = batch.high if batch.pixel is None else batch.pixel
-        features = self.pixel.encode(views[batch.marked], tuple(map_[batch.marked] for map_ in maps))
+        kept = {
+            name.removeprefix("pixel."): value for name, value in (batch.features or {}).items() if "pixel." in name
+        }
+        if kept:
+            features = PixelFeatures(**{name: self._kept(value[batch.marked]) for name, value in kept.items()})
+        else:
+            views = batch.high if batch.pixel is None else batch.pixel
+            features = self.pixel.encode(views[batch.marked], tuple(map_[batch.marked] for map_ in maps))
         return self.mark(queries, features, torch.searchsorted(batch.marked, batch.seg_image))
 
     def _trained_logits(self, states: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

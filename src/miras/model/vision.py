@@ -37,7 +37,7 @@ class Fusion(nn.Module):
         grid = low.shape[-1]
         tokens = low.flatten(2).transpose(1, 2)  # (I, G, C)
         size = (grid * self.cells, grid * self.cells)
-        high = torch.cat([F.interpolate(x, size, mode="bilinear", align_corners=False) for x in maps], 1)
+        high = torch.cat(self.on_grid(maps, grid), 1)
         query = self.q(self.low_norm(tokens))
         real = self._real_cells(content, size[0])  # (I, n)
         if self.windowed:
@@ -52,6 +52,11 @@ class Fusion(nn.Module):
             seen = F.scaled_dot_product_attention(query, self.k(cells), self.v(cells), attn_mask=real[:, None])
         fused = self.mlp(seen) + seen
         return fused if self.gate is None else tokens + self.gate * fused
+
+    def on_grid(self, maps: tuple[Tensor, ...], grid: int) -> tuple[Tensor, ...]:
+        """High maps (I, C', h, w) → all at `cells` per side of one of grid x grid low cells; those that are stay so."""
+        size = (grid * self.cells, grid * self.cells)
+        return tuple(F.interpolate(x, size, mode="bilinear", align_corners=False) for x in maps)
 
     def _windows(self, maps: Tensor) -> Tensor:
         """(I, C, side, side) → the cells of each low-resolution cell, (I, G, cells², C)."""
@@ -105,12 +110,20 @@ class DualVisualEncoder(nn.Module):
     def forward(self, low: Tensor, maps: tuple[Tensor, ...], content: Tensor) -> Tensor:
         """Low view (I, 3, h, w), maps of the high view, content (I, 2) → image tokens (I, G, D)."""
         encode: Callable[[Tensor], tuple[Tensor, ...]] = self.low
-        features = encode(low)[-1]
+        return self.projector(self.cells(encode(low)[-1], maps, content))
+
+    def cells(self, features: Tensor, maps: tuple[Tensor, ...], content: Tensor) -> Tensor:
+        """Low map (I, C, g, g), maps of the high view, content (I, 2) → (I, G, C) for the projector."""
         if self.fusion is None:
             cells = features.flatten(2).transpose(1, 2)  # (I, G, C)
         else:
-            cells = self.fusion(features, maps[-3:], content)
+            cells = self.fusion(features, self.seen_by_fusion(maps), content)
         if self.positions:
             grid = features.shape[-1]
             cells = cells + sine_positions(grid, grid, cells.shape[-1], like=cells, content=content)
-        return self.projector(cells)
+        return cells
+
+    @staticmethod
+    def seen_by_fusion(maps: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """The maps that the fusion looks at: all but the finest, where there are four."""
+        return maps[-3:]

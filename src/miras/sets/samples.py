@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from miras.data.images import load_image
 from miras.data.phrasing import pick, say
 from miras.errors import DataError
 from miras.sets.instruct import Manner, instructions
-from miras.sets.scene import RegionSet, SampleSet, TalkSet
+from miras.sets.scene import PicturedSet, RegionSet, TalkSet
 from miras.types import Dialogue, Sample, Turn
 
 __all__ = ["Joined", "Retold", "Worded", "shortened"]
@@ -29,6 +30,10 @@ class Worded:
 
     def __len__(self) -> int:
         return len(self.regions)
+
+    def pictures(self) -> list[Path]:
+        """See PicturedSet."""
+        return [self.regions.scene(item).image for item in range(len(self))]
 
     def sample(self, item: int, seed: int) -> Sample:
         """See SampleSet. Raises DataError where many items in a row hold nothing, or a mask does not fit its image."""
@@ -51,6 +56,11 @@ class Retold:
     def __len__(self) -> int:
         return len(self.talks)
 
+    def pictures(self) -> list[Path]:
+        """See PicturedSet."""
+        images = (self.talks.told(item).image for item in range(len(self)))
+        return [image for image in images if image is not None]
+
     def sample(self, item: int, seed: int) -> Sample:
         """See SampleSet. Raises DataError where many items in a row have no image, or a mask does not fit its image."""
         rng = np.random.default_rng(seed)
@@ -69,10 +79,14 @@ class Retold:
 class Joined:
     """Several sets as one, one behind the other."""
 
-    parts: Sequence[SampleSet]
+    parts: Sequence[PicturedSet]
 
     def __len__(self) -> int:
         return sum(map(len, self.parts))
+
+    def pictures(self) -> list[Path]:
+        """See PicturedSet."""
+        return [file for part in self.parts for file in part.pictures()]
 
     def sample(self, item: int, seed: int) -> Sample:
         """See SampleSet."""

@@ -1,6 +1,6 @@
 """What a data set knows of one image, whatever its files look like: regions that can be asked for, or conversations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
@@ -9,7 +9,7 @@ import numpy as np
 
 from miras.types import Dialogue, Sample
 
-__all__ = ["Region", "RegionSet", "SampleSet", "Scene", "TalkSet", "Told"]
+__all__ = ["PicturedSet", "Region", "RegionSet", "SampleSet", "Scene", "TalkSet", "Told"]
 
 
 @dataclass(frozen=True)
@@ -76,3 +76,10 @@ class SampleSet(Protocol):
 
     def sample(self, item: int, seed: int) -> Sample:
         """The sample of an item; the seed decides all that is random about it."""
+
+
+class PicturedSet(SampleSet, Protocol):
+    """One that shows images as they are in their files."""
+
+    def pictures(self) -> Sequence[Path]:
+        """The files of all images that its samples may show."""

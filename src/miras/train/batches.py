@@ -1,12 +1,13 @@
 """Batches by number: what batch 1,234 holds depends on the seed and on nothing else, in whichever process."""
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from miras.config import TrainConfig
@@ -32,6 +33,8 @@ class Batches(Dataset[Batch]):
         self.mixture = Mixture(sources, ratios, config.seed)
         self.alignment = model.config.alignment
         self._processor = model.processor
+        self.kept: Callable[[np.ndarray], Mapping[str, Tensor]] | None = None
+        """Gives what frozen encoders made of an image, where that is kept; see `miras.train.features`."""
 
     def __len__(self) -> int:
         return self.config.steps * self.config.accumulate
@@ -58,7 +61,7 @@ class Batches(Dataset[Batch]):
         """A collator for another high-resolution view than the processor's own."""
         views = self._processor.views
         views = replace(views, high=size) if views.high else views
-        return Collator(self._processor.encoder, views, mask_size=size // self.config.mask_stride)
+        return Collator(self._processor.encoder, views, mask_size=size // self.config.mask_stride, kept=self.kept)
 
 
 def named_samples(alignment: str, count: int, rng: np.random.Generator) -> list[bool]:

@@ -22,6 +22,7 @@ from miras.model.miras import Miras
 from miras.train.batches import make_batches
 from miras.train.engine import Engine, Pass, TorchEngine
 from miras.train.engine_processes import Processes, joined
+from miras.train.features import kept_features
 from miras.train.logs import RunLog
 from miras.train.loop import Training
 from miras.train.naming import Naming
@@ -111,6 +112,9 @@ def prepare(
         lay_over(model, kept["weights"])
     model.train()
     batches = make_batches(config, model, opened)
+    if config.features:
+        with processes.one_by_one():
+            batches.kept = kept_features(config, model, batches, cases, console)
     inner = Pass(model, mode, autocast=config.precision == "bf16", alike=sharded)
     engine = make_engine(config, inner, parts, processes)
 

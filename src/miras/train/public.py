@@ -14,7 +14,7 @@ from miras.sets.catalogue import open_set
 from miras.sets.instruct import Manner
 from miras.sets.own import Own, read_own
 from miras.sets.samples import Joined, Retold, Worded, shortened
-from miras.sets.scene import RegionSet, SampleSet, TalkSet
+from miras.sets.scene import PicturedSet, RegionSet, TalkSet
 from miras.types import Dialogue
 
 __all__ = ["OpenedSets", "flat_ratios", "open_public", "sample_sets", "told_of"]
@@ -69,16 +69,16 @@ def told_of(opened: OpenedSets) -> list[str]:
 
 def sample_sets(
     opened: OpenedSets, config: TrainConfig, length: Callable[[Dialogue], int] = lambda _: 0
-) -> dict[str, SampleSet]:
+) -> dict[str, PicturedSet]:
     """What was opened, put into words; `length` counts the tokens of a dialogue, those of the image left out."""
     manner = Manner(config.targets, config.refusals)
 
     def shorten(dialogue: Dialogue) -> Dialogue:
         return shortened(dialogue, length, config.sequence_tokens)
 
-    def made(name: str, what: RegionSet | TalkSet | Own) -> SampleSet:
+    def made(name: str, what: RegionSet | TalkSet | Own) -> PicturedSet:
         if isinstance(what, Own):
-            parts: list[SampleSet] = [Worded(name, what.regions, manner), Retold(name, what.talks, shorten)]
+            parts: list[PicturedSet] = [Worded(name, what.regions, manner), Retold(name, what.talks, shorten)]
             return Joined([part for part in parts if len(part)])
         if hasattr(what, "scene"):
             return Worded(name, cast(RegionSet, what), manner)

@@ -7,6 +7,7 @@ walks through that list. Every sample is one dialogue, so that a photo is read a
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -56,6 +57,10 @@ class Pool:
     def __len__(self) -> int:
         return len(self.listed)
 
+    def pictures(self) -> list[Path]:
+        """The files of all photos."""
+        return [photo.path for photo in self.photos]
+
     def photo(self, item: int) -> Photo:
         """The photo of an item."""
         return self.photos[self.listed[item]]
@@ -102,6 +107,10 @@ class PhotoSource:
 
     def __len__(self) -> int:
         return len(self.pool)
+
+    def pictures(self) -> list[Path]:
+        """See `miras.train.features.Pictures`."""
+        return self.pool.pictures()
 
     def sample(self, item: int, seed: int) -> Sample:
         """See SampleSet."""
@@ -159,6 +168,10 @@ class DialogueSource:
 
     def __len__(self) -> int:
         return len(self.pool)
+
+    def pictures(self) -> list[Path]:
+        """See `miras.train.features.Pictures`."""
+        return self.pool.pictures()
 
     def sample(self, item: int, seed: int) -> Sample:
         """See SampleSet."""

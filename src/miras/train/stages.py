@@ -160,12 +160,11 @@ class CachedText:
         targets = len(batch.phrases)
         states, span = self.states.pick(batch.phrases, rng.integers(self._contexts, size=targets))
         device = batch.high.device
-        high = model.vision.high
-        maps = high(batch.high, model.frozen_stages) if model.frozen_stages else high(batch.high)
+        maps = model.maps(batch)
         queries = model.queries(states, torch.arange(targets, device=device), span.to(device))
         mask_logits, iou = model.mark_batch(queries, batch, maps)
         silent = mask_logits.new_zeros(0, 1)
-        tokens = model.vision(batch.low, maps, batch.content) if self.naming else None
+        tokens = model.image_tokens(batch, maps) if self.naming else None
         output = ModelOutput(silent, batch.seg_dialogue[:0], mask_logits, iou, tokens)
         return replace(output, naming=_named(self.naming, output, batch))
 

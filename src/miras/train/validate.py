@@ -19,7 +19,7 @@ from miras.metrics.masks import Counts, Strata
 from miras.model.miras import Miras
 from miras.sets.catalogue import open_set
 from miras.sets.own import read_own
-from miras.sets.scene import SampleSet
+from miras.sets.scene import PicturedSet
 from miras.train.engine_processes import Processes
 from miras.train.public import OpenedSets, sample_sets
 from miras.train.stages import TextMode
@@ -51,6 +51,10 @@ class PhotoCases:
     def __len__(self) -> int:
         return len(self.cases)
 
+    def pictures(self) -> list[Path]:
+        """See `miras.train.features.Pictures`."""
+        return [photo.path for photo, _ in self.cases]
+
     def sample(self, number: int, rng: np.random.Generator) -> Sample:
         """See Cases."""
         photo, things = self.cases[number]
@@ -61,11 +65,15 @@ class PhotoCases:
 class SetCases:
     """Items of a public data set or of a JSONL, in the words of one seed."""
 
-    set: SampleSet
+    set: PicturedSet
     items: Sequence[int]
 
     def __len__(self) -> int:
         return len(self.items)
+
+    def pictures(self) -> Sequence[Path]:
+        """See `miras.train.features.Pictures`; of the whole set, since an item without a mask gives way to the next."""
+        return self.set.pictures()
 
     def sample(self, number: int, rng: np.random.Generator) -> Sample:
         """See Cases."""
@@ -103,7 +111,7 @@ def draw_cases(photos: Sequence[Photo], targets: int) -> PhotoCases:
     return PhotoCases([(photos[index], tuple(things)) for index, things in gathered.items()])
 
 
-def _set_cases(samples: SampleSet, targets: int, name: str) -> SetCases:
+def _set_cases(samples: PicturedSet, targets: int, name: str) -> SetCases:
     """Items by chance until `targets` masks are asked for; those that ask for none are left out."""
     items, found = [], 0
     for item in np.random.default_rng(_SEED).permutation(len(samples)).tolist():

@@ -129,6 +129,8 @@ class TrainConfig:
     """Decay of the running mean of the weights, which is what is validated and exported; 0 for none."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16: the frozen language model in bf16, and on a GPU all that is fit for it."""
+    quantize: Literal["nf4"] | None = None
+    """nf4: the frozen matrices of the language model in 4 bits, through bitsandbytes (`miras[quantize]`)."""
     gradient_checkpointing: bool = False
     """Compute the language model's states again in the backward pass, to save memory."""
     seed: int = 0
@@ -170,6 +172,8 @@ def plain(data: dict[str, Any]) -> TrainConfig:
 
 
 def _check_text(config: TrainConfig) -> None:
+    if config.quantize and getattr(config, "zero", 2) == 3:
+        raise ConfigError("quantize: nf4 keeps weights that zero: 3 cannot spread over processes; set zero=2")
     if (config.preset is None) == (config.init is None):
         raise ConfigError(f"either preset or init says what to start from, got {config.preset!r} and {config.init!r}")
     if config.model and config.init is not None:

@@ -24,6 +24,7 @@ from miras.model.language import Language
 from miras.model.miras import Miras
 from miras.model.pixel import Pyramid, PyramidPixelEncoder
 from miras.model.processing import MirasProcessor, byte_tokenizer
+from miras.model.quantize import hush
 from miras.model.sam import SamPixelEncoder
 from miras.model.vision import ClipEncoder, ConvNextEncoder, DualVisualEncoder, Fusion, VisionProjector
 
@@ -91,6 +92,7 @@ def build_lm(config: MirasConfig) -> PreTrainedModel:
 def _with_lora(lm: PreTrainedModel, lora: dict[str, Any]) -> PreTrainedModel:
     if not lora:
         return lm
+    hush()  # peft looks whether bitsandbytes is there, which then speaks
     from peft import LoraConfig, inject_adapter_in_model
 
     settings = LoraConfig(

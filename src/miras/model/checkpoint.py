@@ -25,6 +25,7 @@ from miras.model.build import build, build_processor
 from miras.model.configuration import MirasConfig
 from miras.model.miras import Miras
 from miras.model.processing import MirasProcessor
+from miras.model.quantize import drop_quantized, is_quantized, quantize, settle
 
 __all__ = ["EMBEDDED", "fresh", "load", "load_weights", "save"]
 
@@ -39,18 +40,28 @@ _OURS = ("config.json", "processor_config.json", "*.safetensors", "tokenizer*", 
 """What saving replaces in a folder; all else there stays."""
 
 
-def fresh(config: MirasConfig) -> Miras:
-    """A new model: pinned parts pretrained, all else random."""
+def fresh(config: MirasConfig, *, quantized: bool = False) -> Miras:
+    """A new model: pinned parts pretrained, all else random; `quantized` keeps the language model in 4 bits."""
     processor = build_processor(config)
     model = build(config, processor, unset=set(config.sources))
+    if quantized:
+        quantize(model.language.lm, later="language" in config.sources)
     _put(model, _pinned(config), allow_missing=True)
     if config.sources:
         model.language.set_rows(processor.meanings())
     return model
 
 
-def load(name_or_folder: str | PathLike[str], *, dtype: torch.dtype | None = None, merge_lora: bool = False) -> Miras:
+def load(
+    name_or_folder: str | PathLike[str],
+    *,
+    dtype: torch.dtype | None = None,
+    merge_lora: bool = False,
+    quantized: bool = False,
+) -> Miras:
     """A saved or embedded model, in evaluation mode; `merge_lora` makes it answer faster but not train on.
+
+    `quantized` keeps the language model in 4 bits, which needs a fourth of the memory and does not go with merging.
 
     Raises CheckpointError, naming what is wrong, for an unknown folder, wrong tokens, a wrong image-token count,
     and for weights that are missing, left over or of another shape.
@@ -62,6 +73,8 @@ def load(name_or_folder: str | PathLike[str], *, dtype: torch.dtype | None = Non
     state = _pinned(config) | load_weights(folder)
     with no_init_weights():  # every weight is about to be read, or its absence refused
         model = build(config, processor)
+    if quantized:
+        quantize(model.language.lm, later=True)
     _put(model, state, allow_missing=False)
     if merge_lora:
         model.language.merge_lora()
@@ -128,6 +141,11 @@ def save(model: Miras, folder: Path, *, frozen: bool, dtype: torch.dtype | None 
 
     The folder is made beside its place and renamed; files of others that lie in an older one stay.
     """
+    if is_quantized(model) and (frozen or "language" not in model.config.sources):
+        raise CheckpointError(
+            "a language model in 4 bits cannot be written whole, its weights are rounded; save with frozen=False a "
+            "model whose language part has a source, or load it without quantize first"
+        )
     state = {name: tensor.detach().contiguous() for name, tensor in _own_state(model).items()}
     if not frozen:
         pinned = _pinned(model.config)
@@ -149,8 +167,8 @@ def save(model: Miras, folder: Path, *, frozen: bool, dtype: torch.dtype | None 
 
 
 def _own_state(model: Miras) -> dict[str, Tensor]:
-    """The state dict without the output embedding where it is tied to the input's."""
-    state = dict(model.state_dict())
+    """The state dict without the output embedding where it is tied to the input's, and without 4-bit weights."""
+    state = drop_quantized(model, dict(model.state_dict()))
     if model.language.lm.config.tie_word_embeddings:
         state.pop("language.lm.lm_head.weight", None)
     return state
@@ -190,6 +208,7 @@ def _put(model: Miras, state: dict[str, Tensor], *, allow_missing: bool) -> None
 
     Raises CheckpointError naming what does not match.
     """
+    _settle(model, state)
     own = _own_state(model)
     problems = [f"missing {name}" for name in own if name not in state and not allow_missing]
     problems += [f"unexpected {name}" for name in state if name not in own]
@@ -207,6 +226,13 @@ def _put(model: Miras, state: dict[str, Tensor], *, allow_missing: bool) -> None
     weights = {name: _like(state.pop(name), own[name]) for name in list(state)}
     model.load_state_dict(weights, strict=False, assign=True)
     model.language.lm.tie_weights()
+
+
+def _settle(model: Miras, state: dict[str, Tensor]) -> None:
+    """Move the matrices of 4-bit layers out of `state` and into the model, one by one."""
+    for name, module in model.named_modules():
+        if type(module).__name__ == "Linear4bit" and f"{name}.weight" in state:
+            settle(module, state.pop(f"{name}.weight"))
 
 
 def _like(tensor: Tensor, own: Tensor) -> Tensor:

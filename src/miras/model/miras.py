@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from miras.data.encode import IGNORE
-from miras.errors import BatchError
+from miras.errors import BatchError, ConfigError
 from miras.model.alignment import MaskProjector, SemanticAlignment, gather_spans
 from miras.model.configuration import MirasConfig
 from miras.model.language import Language
@@ -156,8 +156,11 @@ class Miras(PreTrainedModel):
     ) -> "Miras":
         """A saved model, or the embedded `nano`, in `dtype`; `merge_lora=True` answers faster but is not to be trained.
 
-        Raises CheckpointError for anything that does not match.
+        `quantize="nf4"` keeps the language model in 4 bits, through bitsandbytes (`miras[quantize]`). Raises CheckpointError for anything that does not match.
         """
         from miras.model.checkpoint import load
 
-        return load(name_or_folder, dtype=options.get("dtype"), merge_lora=options.get("merge_lora", False))
+        if (kind := options.get("quantize")) not in (None, "nf4"):
+            raise ConfigError(f"quantize is nf4 or None, got {kind!r}; leave it out for the weights as they are")
+        merge = options.get("merge_lora", False)
+        return load(name_or_folder, dtype=options.get("dtype"), merge_lora=merge, quantized=kind is not None)

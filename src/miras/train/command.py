@@ -1,6 +1,6 @@
 """`miras train CONFIG [key=value …]`: from a configuration to a folder with a trained model."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +94,10 @@ def prepare(config: TrainConfig, console: Console) -> Training:
 
 def export(training: Training, folder: Path) -> None:
     """Write what was trained as a model in bf16, the running mean of the weights where there is one."""
-    model = start_model(training.config)
-    ema = training.ema
+    config, ema = training.config, training.ema
+    model = start_model(config)
+    if config.quantize and "language" not in model.config.sources:  # then it is written whole, and so it starts whole
+        model = start_model(replace(config, quantize=None))
     lay_over(model, {name: tensor.cpu() for name, tensor in (ema.live | ema.mean).items()})
     save(model, folder, frozen=False, dtype=torch.bfloat16)
 

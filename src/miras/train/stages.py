@@ -33,13 +33,13 @@ def start_model(config: TrainConfig) -> Miras:
     """
     torch.manual_seed(config.seed)
     if config.init is None:
-        model = fresh(preset(str(config.preset), **config.model))
+        model = fresh(preset(str(config.preset), **config.model), quantized=config.quantize is not None)
     elif (last := Path(config.init) / LAST).is_file():
         kept = read(last)
-        model = start_model(plain(kept["config"]))
+        model = start_model(replace(plain(kept["config"]), quantize=config.quantize))
         lay_over(model, kept["weights"] | kept["ema"])
     elif (Path(config.init) / "config.json").is_file():
-        model = load(config.init).float()
+        model = load(config.init, quantized=config.quantize is not None).float()
     else:
         raise ConfigError(f"init should hold {LAST} or config.json, {config.init} has neither; name an earlier run")
     model.config.high = {**model.config.high, "size": config.image_size}
@@ -71,7 +71,7 @@ def frozen_stages(parts: Iterable[str]) -> int:
 def halve_language(model: Miras) -> None:
     """Keep the frozen weights of the language model in bf16; what is trained stays in fp32."""
     for weight in model.language.lm.parameters():
-        if not weight.requires_grad:
+        if not weight.requires_grad and weight.is_floating_point():  # not those in 4 bits
             weight.data = weight.data.to(torch.bfloat16)
 
 

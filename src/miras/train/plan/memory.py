@@ -100,16 +100,12 @@ def ledger(
         "optimizer states": _STATES * trained // shared,
         "running mean": _MEAN * trained if config.ema else 0,
         "activations kept": step.kept,
-        "workspace": max(0, step.peak - step.kept - (step.gradients if _adds_up(config, processes) else 0)),
+        "workspace": max(0, step.peak - step.kept - step.gradients),
         "batch": batch,
     }
     if on.is_cpu:
         return rows | {"data and kernels": DATA, "Python and libraries": LIBRARIES}
     return rows | {"CUDA": _CONTEXT, "holes": round(_HOLES * sum(rows.values()))}
-
-
-def _adds_up(config: TrainConfig, processes: int) -> bool:
-    return config.accumulate // processes > 1
 
 
 def _is_language(part: Part) -> bool:

@@ -45,7 +45,7 @@ def rehearse(model: nn.Module, loss: Callable[[], Tensor], *, autocast: bool, ac
 
     `autocast` computes as bf16 autocast does on a GPU; `accumulated` has gradients of an earlier batch lie there.
     """
-    living = _Living()
+    living = _Living([*model.parameters(), *model.buffers()])
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     with living, _Casts(autocast):
         for weight in trained:
@@ -53,20 +53,26 @@ def rehearse(model: nn.Module, loss: Callable[[], Tensor], *, autocast: bool, ac
         total = loss()
         kept = living.now - (sum(map(_bytes, trained)) if accumulated else 0)
         forward = living.flops
-        total.backward()
+        _backward(total)
     gradients = sum(_bytes(weight.grad) for weight in trained if weight.grad is not None)
     for weight in trained:
         weight.grad = None
     return Rehearsed(kept, living.most, gradients, forward, living.flops - forward)
 
 
+def _backward(total: Tensor) -> None:
+    """The backward pass; torch's public ways to it leave function modes, which computing states again needs."""
+    ones = (torch.ones_like(total),)
+    torch.autograd.graph._engine_run_backward((total,), ones, False, False, (), allow_unreachable=True, accumulate_grad=True)
+
+
 class _Living(TorchDispatchMode):
     """Lets tensors with and without values meet, and adds up the bytes of those without as they come and go."""
 
-    def __init__(self) -> None:
+    def __init__(self, weights: list[Tensor]) -> None:
         super().__init__()
         self.now = self.most = self.flops = 0
-        self._known: dict[int, weakref.ref[Any]] = {}
+        self._known: dict[int, Any] = {weight.untyped_storage()._cdata: None for weight in weights}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -115,7 +121,7 @@ class _Casts(TorchFunctionMode):
             args, kwargs = _cast(args, torch.float32, torch.bfloat16), _cast(kwargs, torch.float32, torch.bfloat16)
         elif self.autocast and func in _IN_FP32:
             args, kwargs = _cast(args, torch.bfloat16, torch.float32), _cast(kwargs, torch.bfloat16, torch.float32)
-        if func is F.scaled_dot_product_attention:
+        if func is F.scaled_dot_product_attention and args[0].dim() == 4:  # with other shapes no kernel is fused
             return _attention(*args, **kwargs)
         return func(*args, **kwargs)
 
@@ -131,16 +137,11 @@ def _attention(
     enable_gqa: bool = False,
 ) -> Tensor:
     """Attention by the one fused kernel that knows shapes without values."""
-    if attn_mask is not None and attn_mask.dim() == 3:
-        attn_mask = attn_mask[:, None] if query.dim() == 4 else attn_mask
     if enable_gqa:
-        key, value = (x.repeat_interleave(query.shape[-3] // x.shape[-3], -3) for x in (key, value))
-    if flat := query.dim() == 3:
-        query, key, value = query[None], key[None], value[None]
-    if attn_mask is not None:
-        attn_mask = attn_mask.expand(*(1,) * (4 - attn_mask.dim()), *attn_mask.shape[-2:]) if flat else attn_mask
-    out = _FUSED(query, key, value, dropout_p, is_causal, attn_mask=attn_mask, scale=scale)[0]
-    return out[0] if flat else out
+        key, value = (x.repeat_interleave(query.shape[1] // x.shape[1], 1) for x in (key, value))
+    if attn_mask is not None and attn_mask.dtype == torch.bool:
+        attn_mask = torch.empty(attn_mask.shape, dtype=query.dtype, device=_META)  # as it is before the kernel
+    return _FUSED(query, key, value, dropout_p, is_causal, attn_mask=attn_mask, scale=scale)[0]
 
 
 def _flat(tree: Any) -> Iterator[Any]:
@@ -158,11 +159,15 @@ def _valueless(tensor: Tensor) -> Tensor:
 
 
 def _places(indices: Any) -> list[Tensor | None]:
-    """Masks that choose become the places they choose, while their values are known."""
+    """Masks that choose become the places they choose; one whose values are not known chooses everything."""
     places: list[Tensor | None] = []
     for index in indices:
-        mask = index is not None and index.dtype in (torch.bool, torch.uint8)
-        places += index.nonzero(as_tuple=True) if mask else [index]
+        if index is None or index.dtype not in (torch.bool, torch.uint8):
+            places.append(index)
+        elif index.device == _META:
+            places += [index.new_empty(index.numel(), dtype=torch.long) for _ in index.shape]
+        else:
+            places += index.nonzero(as_tuple=True)
     return places
 
 
@@ -193,6 +198,7 @@ _NN: Any = torch._C._nn
 _IN_BF16 = {
     F.linear, F.conv2d, F.conv_transpose2d, F.scaled_dot_product_attention, torch.matmul, torch.bmm, torch.einsum,
     torch.addmm, torch.mm, torch.baddbmm, Tensor.matmul, Tensor.__matmul__, Tensor.bmm, Tensor.mm,
+    F.multi_head_attention_forward,
 }  # fmt: skip
 """What autocast computes in bf16, as far as models are made of it."""
 _IN_FP32 = {

@@ -156,7 +156,8 @@ class Miras(PreTrainedModel):
     ) -> "Miras":
         """A saved model, or the embedded `nano`, in `dtype`; `merge_lora=True` answers faster but is not to be trained.
 
-        `quantize="nf4"` keeps the language model in 4 bits, through bitsandbytes (`miras[quantize]`). Raises CheckpointError for anything that does not match.
+        `quantize="nf4"` keeps the language model in 4 bits, through bitsandbytes (`miras[quantize]`).
+        Raises CheckpointError for anything that does not match.
         """
         from miras.model.checkpoint import load
 

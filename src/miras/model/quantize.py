@@ -23,7 +23,10 @@ def quantize(lm: Any, *, later: bool = False) -> None:
 
     With `later` they are left without values and wait for `settle`. Raises ConfigError without bitsandbytes.
     """
-    layer = _bitsandbytes().nn.Linear4bit
+    library = _bitsandbytes()
+    layer, kept = library.nn.Linear4bit, library.functional.name2qmap
+    if "dynamic" not in kept:  # bitsandbytes keeps its first one: a model of shapes alone would leave it without values
+        kept["dynamic"] = library.functional.create_dynamic_map()
     decoder = lm.get_decoder()
     for name, old in list(_matrices(decoder)):
         rows, columns = old.out_features, old.in_features
@@ -59,9 +62,7 @@ def drop_quantized(model: nn.Module, state: dict[str, Tensor]) -> dict[str, Tens
     """A state dict without what 4-bit layers would write: their numbers are no weights of the model."""
     layers = [f"{name}.weight" for name, module in model.named_modules() if type(module).__name__ == "Linear4bit"]
     dropped = tuple(f"{layer}." for layer in layers)
-    return {
-        name: tensor for name, tensor in state.items() if name not in set(layers) and not name.startswith(dropped)
-    }
+    return {name: tensor for name, tensor in state.items() if name not in set(layers) and not name.startswith(dropped)}
 
 
 def hush() -> None:

@@ -80,7 +80,7 @@ def prepare(config: TrainConfig, console: Console) -> Training:
     if config.precision == "bf16":
         halve_language(model)
     if config.gradient_checkpointing:
-        model.language.lm.gradient_checkpointing_enable({"use_reentrant": False})
+        model.language.lm.activation_checkpointing_enable({"use_reentrant": False})
     model.train()
     batches = make_batches(config, model)
     cases = draw_cases(load_photos(config.data, "val"), config.val_targets) if config.val_targets else []

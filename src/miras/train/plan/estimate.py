@@ -195,10 +195,8 @@ def _gathered(model: Miras, zero: int) -> int:
     return max(sizes)
 
 
-def _seconds(
-    step: Rehearsed, rows: dict[str, int], batches: int, on: Machine, autocast: bool, mfu: float
-) -> float:
-    """Of one optimizer step: its work at the assumed share of the peak, or its memory's traffic where that is longer."""
+def _seconds(step: Rehearsed, rows: dict[str, int], batches: int, on: Machine, autocast: bool, mfu: float) -> float:
+    """Of an optimizer step: its work at the assumed share of the peak, or its memory's traffic where that is longer."""
     peak = (on.bf16 if autocast else on.fp32) * 1e12
     read = 2 * (rows["frozen weights"] + rows["trained weights"]) + 2 * rows["activations kept"]
     return batches * max((step.forward + step.backward) / (peak * mfu), read / (on.bandwidth * 1e9))

@@ -1,4 +1,4 @@
-"""Where the memory of a device goes: weights, masters, gradients and states, each as ZeRO shares it, and activations."""
+"""Where a device's memory goes: weights, masters, gradients and states, each as ZeRO shares it, and activations."""
 
 import re
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ GIB = 2**30
 LIBRARIES = int(0.37 * GIB)
 """Python, torch, transformers and this package, resident before a model is made; measured on a CPU."""
 DATA = int(0.13 * GIB)
-"""Annotations of 5,000 photos, tokenizer and scratch space of the CPU's kernels; measured over `configs/nano_*.yaml`."""
+"""Annotations of 5,000 photos, tokenizer and the scratch space of a CPU's kernels; measured with `nano`."""
 _CONTEXT = int(0.6 * GIB)
 """What CUDA and its libraries keep of a GPU; an estimate."""
 _HOLES = 0.05
@@ -80,7 +80,11 @@ def _stored(weight: Tensor) -> tuple[int, int, str]:
     size = weight.numel() * weight.element_size()
     state = getattr(weight, "quant_state", None)
     if state is None:
-        return weight.numel(), size, str(weight.dtype).removeprefix("torch.").replace("float", "fp").replace("bfp", "bf")
+        return (
+            weight.numel(),
+            size,
+            str(weight.dtype).removeprefix("torch.").replace("float", "fp").replace("bfp", "bf"),
+        )
     scales = [state.absmax, *([state.state2.absmax] if state.state2 is not None else [])]
     return state.shape.numel(), size + sum(s.numel() * s.element_size() for s in scales), "nf4"
 

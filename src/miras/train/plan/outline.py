@@ -49,7 +49,7 @@ def outline(config: TrainConfig, made: MirasConfig) -> Miras:
     if config.precision == "bf16":
         halve_language(model)
     if config.gradient_checkpointing:
-        model.language.lm.gradient_checkpointing_enable({"use_reentrant": False})
+        model.language.lm.activation_checkpointing_enable({"use_reentrant": False})
     return _train(model)
 
 

@@ -63,7 +63,9 @@ def rehearse(model: nn.Module, loss: Callable[[], Tensor], *, autocast: bool, ac
 def _backward(total: Tensor) -> None:
     """The backward pass; torch's public ways to it leave function modes, which computing states again needs."""
     ones = (torch.ones_like(total),)
-    torch.autograd.graph._engine_run_backward((total,), ones, False, False, (), allow_unreachable=True, accumulate_grad=True)
+    torch.autograd.graph._engine_run_backward(
+        (total,), ones, False, False, (), allow_unreachable=True, accumulate_grad=True
+    )
 
 
 class _Living(TorchDispatchMode):
@@ -88,6 +90,8 @@ class _Living(TorchDispatchMode):
             made = func(*args, **kwargs)
             if (formula := _FLOPS.get(func.overloadpacket)) is not None:
                 self.flops += formula(*args, **kwargs, out_val=made)
+            elif str(func.overloadpacket) == _FOUR_BIT:
+                self.flops += 2 * args[0].numel() * args[2][0]  # x, packed weights, their shape (out, in)
         for tensor in _flat(made):
             if isinstance(tensor, Tensor) and tensor.device == _META:
                 self._note(tensor.untyped_storage())
@@ -193,6 +197,7 @@ _FLOPS: dict[Any, Callable[..., int]] = {
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _fused_backward_flops,
 }
 """What counts the FLOPs of an operation: torch's own formulas, and those of the fused attention."""
+_FOUR_BIT = "bitsandbytes.gemm_4bit"
 _INDEXED = {torch.ops.aten.index.Tensor, torch.ops.aten.index_put.default, torch.ops.aten.index_put_.default}
 _NN: Any = torch._C._nn
 _IN_BF16 = {

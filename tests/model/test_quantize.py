@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -32,9 +33,10 @@ def test_the_frozen_matrices_and_nothing_else_are_quantized(pair: tuple[Miras, M
     inside = {name for name, module in small.named_modules() if type(module).__name__ == "Linear4bit"}
     assert len(inside) == 2 * 7
     assert all(name.startswith("language.lm.model.layers.") for name in inside)
-    lm = small.language.lm
+    lm: Any = small.language.lm
+    same: Any = whole.language.lm
     assert type(lm.get_output_embeddings()) is nn.Linear
-    assert torch.equal(lm.get_input_embeddings().weight, whole.language.lm.get_input_embeddings().weight)
+    assert torch.equal(lm.get_input_embeddings().weight, same.get_input_embeddings().weight)
     layer = lm.model.layers[0].self_attn.q_proj
     assert layer.base_layer.weight.numel() == 64 * 64 // 2
     assert layer.lora_A["default"].weight.dtype == torch.float32
@@ -53,8 +55,8 @@ def test_a_layer_gives_the_product_that_bitsandbytes_dequantizes(pair: tuple[Mir
 
 def test_states_stay_near(pair: tuple[Miras, Miras]) -> None:
     ids = torch.arange(40)[None]
-    states = [model.language.states(model.language.embed(ids)).detach().flatten() for model in pair]
-    assert 0.98 < float(F.cosine_similarity(*states, dim=0)) < 0.99999
+    whole, small = (model.language.states(model.language.embed(ids)).detach().flatten() for model in pair)
+    assert 0.98 < float(F.cosine_similarity(whole, small, dim=0)) < 0.99999
 
 
 def test_gradients_pass_after_answers_were_given(pair: tuple[Miras, Miras]) -> None:
@@ -102,7 +104,7 @@ def test_a_saved_model_is_loaded_in_4_bits_matrix_by_matrix(pair: tuple[Miras, M
 def test_matrices_come_one_at_a_time() -> None:
     model = fresh(preset("tiny"))
     quantize(model.language.lm, later=True)
-    layers = [m for m in model.language.lm.modules() if type(m).__name__ == "Linear4bit"]
+    layers: list[Any] = [m for m in model.language.lm.modules() if type(m).__name__ == "Linear4bit"]
     assert all(layer.weight.is_meta for layer in layers)
     assert settle(layers[0], torch.randn(layers[0].out_features, layers[0].in_features))
     assert not layers[0].weight.is_meta

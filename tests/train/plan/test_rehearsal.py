@@ -1,5 +1,7 @@
 """A step on shapes alone: what is kept and computed, against sums by hand and against a step with numbers."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -43,7 +45,9 @@ def test_frozen_parts_without_gradient_keep_nothing() -> None:
 
 
 def test_what_is_kept_is_what_autograd_saves_with_numbers() -> None:
-    net = nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.GELU(), nn.LayerNorm(WIDTH), nn.Linear(WIDTH, WIDTH), nn.Tanh())
+    net: nn.Module = nn.Sequential(
+        nn.Linear(WIDTH, WIDTH), nn.GELU(), nn.LayerNorm(WIDTH), nn.Linear(WIDTH, WIDTH), nn.Tanh()
+    )
     x, saved = torch.randn(ROWS, WIDTH), dict[int, int]()
 
     def note(tensor: Tensor) -> Tensor:
@@ -71,9 +75,7 @@ def test_checkpointing_keeps_less_and_computes_more() -> None:
             states = checkpoint(part, states, use_reentrant=False) if again else part(states)
         return states.sum()
 
-    plain, saved = (
-        rehearse(net, lambda how=how: loss(how), autocast=False, accumulated=False) for how in (False, True)
-    )  # type: ignore[misc]
+    plain, saved = (rehearse(net, partial(loss, how), autocast=False, accumulated=False) for how in (False, True))
     assert plain.kept == 8 * ONE + 4
     assert saved.kept == 3 * ONE + 4  # the inputs of three parts; the first has x
     assert saved.forward == plain.forward

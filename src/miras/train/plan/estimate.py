@@ -102,7 +102,7 @@ def plan_run(
     shape = batch_shape(config, made)
     batch = make_batch(shape, made)
     feature_bytes = _leave_encoders(model, batch, really=kept_features)
-    autocast = config.precision == "bf16" and not on.is_cpu
+    autocast = config.precision == "bf16" and not on.cpu
     step = rehearse(model, _loss(config, model, batch), autocast=autocast, accumulated=config.accumulate > processes)
     model_parts = parts(model)
     rows = ledger(config, model_parts, step, on, processes=processes, zero=zero, batch=_size(batch, kept_features))

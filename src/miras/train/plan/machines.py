@@ -1,4 +1,4 @@
-"""What a run may run on: memory, peak speed and bandwidth of GPUs from their data sheets, and of a CPU as measured."""
+"""What a run may run on: memory, peak speed and bandwidth of GPUs from their data sheets, and of a CPU."""
 
 from dataclasses import dataclass
 from importlib.resources import files
@@ -24,11 +24,8 @@ class Machine:
     """Of its memory, in GB/s."""
     source: str
     """Where the numbers are from."""
-
-    @property
-    def is_cpu(self) -> bool:
-        """Whether it is no GPU."""
-        return self.source == "measured"
+    cpu: bool = False
+    """Whether it is no GPU."""
 
 
 def machines() -> dict[str, Machine]:

@@ -107,7 +107,7 @@ def ledger(
         "workspace": max(0, step.peak - step.kept - step.gradients),
         "batch": batch,
     }
-    if on.is_cpu:
+    if on.cpu:
         return rows | {"data and kernels": DATA, "Python and libraries": LIBRARIES}
     return rows | {"CUDA": _CONTEXT, "holes": round(_HOLES * sum(rows.values()))}
 

@@ -100,8 +100,23 @@ def chat(
 def train(
     config: Annotated[Path, typer.Argument(help="A YAML file; configs/ holds one per stage.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="Settings to change, as key=value: steps=200.")] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only tell what the run will need: memory, work, time.")] = False,
+    gpu: Annotated[
+        str | None, typer.Option(help="Plan for this: h200, h100, a100-80, a6000, rtx4090 … or cpu.")
+    ] = None,
+    gpus: Annotated[int, typer.Option(help="Plan for so many of them in each host.", min=1)] = 1,
+    hosts: Annotated[int, typer.Option(help="Plan for so many hosts.", min=1)] = 1,
+    mfu: Annotated[
+        float | None, typer.Option(help="Share of the peak speed to plan with, 0..1.", min=0.01, max=1)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write the plan as JSON.")] = False,
 ) -> None:
-    """Train one stage; started again, it goes on from its last checkpoint."""
+    """Train one stage; started again, it goes on from its last checkpoint. With --plan, say what it will need."""
+    if plan:
+        from miras.train.plan.command import plan as plan_run
+
+        plan_run(config, list(overrides or ()), gpu=gpu, gpus=gpus, hosts=hosts, mfu=mfu, as_json=as_json)
+        return
     from miras.train.command import train as run_training
 
     run_training(config, list(overrides or ()))

@@ -58,6 +58,8 @@ def _check_engine(config: "TrainConfig") -> None:
                 f"deepspeed.{next(iter(config.deepspeed))} needs engine: deepspeed; set it or leave it out"
             )
         return
+    if config.zero == 3 and config.quantize:
+        raise ConfigError("quantize: nf4 keeps weights that zero: 3 cannot spread over processes; set zero=2")
     if config.zero == 3 and config.ema:
         raise ConfigError(
             f"ema {config.ema} needs whole weights, which zero: 3 spreads over processes; set ema=0 or zero=2"

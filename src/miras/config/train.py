@@ -125,6 +125,8 @@ class TrainConfig:
     """Decay of the running mean of the weights, which is what is validated and exported; 0 for none."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16: frozen weights in bf16, on a CPU the language model's alone; on a GPU also all that is fit for it."""
+    quantize: Literal["nf4"] | None = None
+    """nf4: the frozen matrices of the language model in 4 bits, through bitsandbytes (`miras[quantize]`)."""
     gradient_checkpointing: bool = False
     """Compute inner states of the language model and of trained encoders again in the backward pass."""
     seed: int = 0

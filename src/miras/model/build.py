@@ -17,6 +17,7 @@ from miras.model.language import Language
 from miras.model.miras import Miras
 from miras.model.parts import build_encoder, build_pixel_encoder
 from miras.model.processing import MirasProcessor, byte_tokenizer
+from miras.model.quantize import hush
 from miras.model.sources import language_folder
 from miras.model.vision import DualVisualEncoder, Fusion, VisionProjector
 
@@ -88,6 +89,7 @@ def build_lm(config: MirasConfig) -> PreTrainedModel:
 def _with_lora(lm: PreTrainedModel, lora: dict[str, Any]) -> PreTrainedModel:
     if not lora:
         return lm
+    hush()  # peft looks whether bitsandbytes is there, which then speaks
     from peft import LoraConfig, inject_adapter_in_model
 
     settings = LoraConfig(

@@ -26,6 +26,7 @@ from miras.model.configuration import MirasConfig
 from miras.model.miras import Miras
 from miras.model.origins import PREFIXES, UNPRETRAINED
 from miras.model.processing import MirasProcessor
+from miras.model.quantize import drop_quantized, is_quantized, quantize, quantized_weights, settle
 from miras.model.sources import Weights, fingerprint, is_wheel, pinned_name, pinned_weights
 from miras.model.towers import check_towers
 
@@ -43,16 +44,19 @@ _OURS = ("config.json", "processor_config.json", "*.safetensors", "tokenizer*", 
 """What saving replaces in a folder; all else there stays."""
 
 
-def fresh(config: MirasConfig, *, half: Callable[[str], bool] | None = None) -> Miras:
+def fresh(config: MirasConfig, *, half: Callable[[str], bool] | None = None, quantized: bool = False) -> Miras:
     """A new model: parts that have a source pretrained, whole; all else random.
 
-    Pretrained weights whose names `half` picks are kept in bf16. Raises CheckpointError, listing names, where a source
-    lacks weights of its part or its configuration says otherwise, WeightsUnavailable where one cannot be had.
+    Pretrained weights whose names `half` picks are kept in bf16; with `quantized` the language model in 4 bits. Raises
+    CheckpointError, listing names, where a source lacks weights of its part or its configuration says otherwise,
+    WeightsUnavailable where one cannot be had.
     """
     pinned = pinned_weights(config)
     processor = build_processor(config)
     model = build(config, processor, unset=set(config.sources))
     check_towers(model)
+    if quantized:
+        quantize(model.language.lm, later="language" in config.sources)
     starts = tuple(PREFIXES[part] for part in config.sources)
 
     def needed(name: str) -> bool:
@@ -70,10 +74,12 @@ def load(
     dtype: torch.dtype | None = None,
     merge_lora: bool = False,
     sources: Mapping[str, str] | None = None,
+    quantized: bool = False,
 ) -> Miras:
     """A saved or embedded model, in evaluation mode; `merge_lora` makes it answer faster but not train on.
 
     `sources` says where the weights of pinned parts are, where that is not where they were when it was saved.
+    `quantized` keeps the language model in 4 bits, which needs a fourth of the memory and does not go with merging.
 
     Raises CheckpointError, naming what is wrong, for an unknown folder, wrong tokens, a wrong image-token count,
     and for weights that are missing, left over or of another shape.
@@ -86,6 +92,8 @@ def load(
     state = pinned_weights(config) | load_weights(folder)
     with no_init_weights():  # every weight is about to be read, or its absence refused
         model = build(config, processor)
+    if quantized:
+        quantize(model.language.lm, later=True)
     _put(model, state, needed=lambda _: True, dtype=dtype)
     if merge_lora:
         model.language.merge_lora()
@@ -154,6 +162,11 @@ def save(model: Miras, folder: Path, *, frozen: bool, dtype: torch.dtype | None 
     With `peft` the language model's LoRA lies apart, as PEFT writes and reads an adapter; `load` reads it as well.
     The folder is made beside its place and renamed; files of others that lie in an older one stay.
     """
+    if is_quantized(model) and (frozen or "language" not in model.config.sources):
+        raise CheckpointError(
+            "a language model in 4 bits cannot be written whole, its weights are rounded; save with frozen=False a "
+            "model whose language part has a source, or load it without quantize first"
+        )
     state = {name: tensor.detach().contiguous() for name, tensor in _own_state(model).items()}
     config = model.config.to_dict() | {"architectures": [type(model).__name__]}
     if frozen:
@@ -179,8 +192,8 @@ def save(model: Miras, folder: Path, *, frozen: bool, dtype: torch.dtype | None 
 
 
 def _own_state(model: Miras) -> dict[str, Tensor]:
-    """The state dict without the output embedding where it is tied to the input's."""
-    state = dict(model.state_dict())
+    """The state dict without the output embedding where it is tied to the input's, and without 4-bit weights."""
+    state = drop_quantized(model, dict(model.state_dict()))
     if model.language.lm.config.tie_word_embeddings:
         state.pop("language.lm.lm_head.weight", None)
     return state
@@ -218,14 +231,16 @@ def _put(
 
     Raises CheckpointError naming what does not match.
     """
-    own = _own_state(model)
-    problems = [f"missing {name}" for name in own if name not in state and needed(name)]
-    problems += [f"unexpected {name}" for name in state if name not in own]
+    own, waiting = _own_state(model), quantized_weights(model)
+    problems = [f"missing {name}" for name in (*own, *waiting) if name not in state and needed(name)]
+    problems += [f"unexpected {name}" for name in state if name not in own and name not in waiting]
     if not problems:
         # assigned, not copied: a model built without values then never fills the memory it set aside for them
         for name in state:
             tensor, kind = state[name], torch.bfloat16 if half and half(name) else dtype
-            if own[name].shape == tensor.shape:
+            if name in waiting:
+                settle(waiting[name], tensor)
+            elif own[name].shape == tensor.shape:
                 _assign(model, name, _like(tensor, own[name], kind))
             else:
                 problems.append(f"{name} should be {tuple(own[name].shape)}, got {tuple(tensor.shape)}")

@@ -12,6 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import Cache, PreTrainedModel
 
+from miras.errors import ConfigError
+from miras.model.quantize import is_quantized
+
 __all__ = ["Language", "block_mask"]
 
 
@@ -42,7 +45,12 @@ class Language(nn.Module):
 
     @torch.no_grad()
     def merge_lora(self) -> None:
-        """Fold LoRA into the layers it adapts, for good: the same answers, in less time per token."""
+        """Fold LoRA into the layers it adapts, for good: the same answers, in less time per token.
+
+        Raises ConfigError for layers in 4 bits, which would round the sum anew.
+        """
+        if is_quantized(self.lm):
+            raise ConfigError("LoRA cannot be folded into weights of 4 bits; load without quantize, or without merging")
         for name, layer in list(self.lm.named_modules()):
             if hasattr(layer, "lora_A") and hasattr(layer, "base_layer"):
                 layer.merge()

@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from miras.data.encode import IGNORE
-from miras.errors import BatchError
+from miras.errors import BatchError, ConfigError
 from miras.model.alignment import MaskProjector, SemanticAlignment, gather_spans
 from miras.model.configuration import MirasConfig
 from miras.model.language import Language, block_mask
@@ -193,10 +193,12 @@ class Miras(PreTrainedModel):
         """A saved model, or the embedded `nano`, in `dtype`; `merge_lora=True` answers faster but is not to be trained.
 
         `sources` names other folders for the parts that a checkpoint of trained weights leaves out.
-
+        `quantize="nf4"` keeps the language model in 4 bits, through bitsandbytes (`miras[quantize]`).
         Raises CheckpointError for anything that does not match.
         """
         from miras.model.checkpoint import load
 
+        if (kind := options.get("quantize")) not in (None, "nf4"):
+            raise ConfigError(f"quantize is nf4 or None, got {kind!r}; leave it out for the weights as they are")
         known = {key: options[key] for key in ("dtype", "merge_lora", "sources") if key in options}
-        return load(name_or_folder, **known)
+        return load(name_or_folder, quantized=kind is not None, **known)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -151,6 +151,8 @@ def make_engine(
 def export(config: TrainConfig, weights: Mapping[str, torch.Tensor], folder: Path) -> None:
     """Write what was trained as a model in bf16."""
     model = start_model(config)
+    if config.quantize and "language" not in model.config.sources:  # then it is written whole, and so it starts whole
+        model = start_model(replace(config, quantize=None))
     lay_over(model, weights)
     save(model, folder, frozen=False, dtype=torch.bfloat16)
 

@@ -50,13 +50,15 @@ def start_model(config: TrainConfig) -> Miras:
     """
     torch.manual_seed(config.seed)
     if config.init is None:
-        model = fresh(preset(str(config.preset), **config.model), half=_halved(config))
+        model = fresh(
+            preset(str(config.preset), **config.model), half=_halved(config), quantized=config.quantize is not None
+        )
     elif (last := Path(config.init) / LAST).is_file():
         kept = read(last)
-        model = start_model(plain(kept["config"]))
+        model = start_model(replace(plain(kept["config"]), quantize=config.quantize))
         lay_over(model, kept["weights"] | kept["ema"])
     elif any((folder / "config.json").is_file() for folder in (Path(config.init), EMBEDDED / config.init)):
-        model = load(config.init).float()
+        model = load(config.init, quantized=config.quantize is not None).float()
     else:
         raise ConfigError(f"init should hold {LAST} or config.json, {config.init} has neither; name an earlier run")
     if not model.config.high:
@@ -101,7 +103,7 @@ def halve_frozen(model: Miras, device: torch.device) -> None:
     On a GPU, autocast brings weights and inputs of an operation to one precision; a CPU computes without it.
     """
     for weight in (model if device.type == "cuda" else model.language.lm).parameters():
-        if not weight.requires_grad:
+        if not weight.requires_grad and weight.is_floating_point():  # not those in 4 bits
             weight.data = weight.data.to(torch.bfloat16)
 
 

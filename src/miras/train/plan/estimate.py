@@ -20,7 +20,7 @@ from miras.train.phrases import CONTEXTS, PhraseStates
 from miras.train.plan.machines import Machine
 from miras.train.plan.memory import GIB, Part, ledger, parts, total
 from miras.train.plan.outline import model_config, outline
-from miras.train.plan.rehearsal import Rehearsed, rehearse
+from miras.train.plan.rehearsal import Casts, Rehearsed, rehearse
 from miras.train.plan.shape import PHRASE, BatchShape, batch_shape, make_batch
 from miras.train.stages import CachedText, JointText, TextMode
 from miras.types import Batch
@@ -101,8 +101,8 @@ def plan_run(
     model = outline(config, made, cpu=on.cpu)
     shape = batch_shape(config, made)
     batch = make_batch(shape, made)
-    feature_bytes = _leave_encoders(model, batch, really=kept_features)
     autocast = config.precision == "bf16" and not on.cpu
+    feature_bytes = _leave_encoders(model, batch, really=kept_features, autocast=autocast)
     step = rehearse(model, _loss(config, model, batch), autocast=autocast, accumulated=config.accumulate > processes)
     model_parts = parts(model)
     rows = ledger(config, model_parts, step, on, processes=processes, zero=zero, batch=_size(batch, kept_features))
@@ -161,7 +161,7 @@ class _Kept(nn.Module):
         return self.made
 
 
-def _leave_encoders(model: Miras, batch: Batch, *, really: bool) -> int:
+def _leave_encoders(model: Miras, batch: Batch, *, really: bool, autocast: bool) -> int:
     """Bytes in bf16 of what frozen encoders make of a batch; `really` puts that in their place."""
     found = {"vision.low": batch.low, "vision.high": batch.high, "pixel.encoder": batch.pixel}
     size = 0
@@ -170,7 +170,7 @@ def _leave_encoders(model: Miras, batch: Batch, *, really: bool) -> int:
         encoder = getattr(model.get_submodule(owner), leaf, None)
         if view is None or encoder is None or any(weight.requires_grad for weight in encoder.parameters()):
             continue
-        with torch.no_grad():
+        with torch.no_grad(), Casts(autocast):
             made = encoder(view)
         maps = made if isinstance(made, tuple) else (made.last_hidden_state,)
         size += sum(2 * each.numel() for each in maps)

@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sdpa_flop_count
 
-__all__ = ["Rehearsed", "rehearse"]
+__all__ = ["Casts", "Rehearsed", "rehearse"]
 
 _META = torch.device("meta")
 _FUSED = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
@@ -47,7 +47,7 @@ def rehearse(model: nn.Module, loss: Callable[[], Tensor], *, autocast: bool, ac
     """
     living = _Living([*model.parameters(), *model.buffers()])
     trained = [weight for weight in model.parameters() if weight.requires_grad]
-    with living, _Casts(autocast):
+    with living, Casts(autocast):
         for weight in trained:
             weight.grad = torch.empty_like(weight) if accumulated else None
         total = loss()
@@ -112,7 +112,7 @@ class _Living(TorchDispatchMode):
         self.most = max(self.most, self.now)
 
 
-class _Casts(TorchFunctionMode):
+class Casts(TorchFunctionMode):
     """Attention as one fused kernel, and products in bf16 where a GPU's autocast would have them so."""
 
     def __init__(self, autocast: bool) -> None:

@@ -7,11 +7,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from miras.config import TrainConfig
 from miras.data.questions import COLORS, COLUMNS, ROWS
 from miras.errors import ConfigError
+from miras.model.features import FrozenEncoders
 from miras.model.losses import compute_losses
 from miras.model.miras import Miras
 from miras.model.naming import RegionNaming
@@ -20,7 +21,7 @@ from miras.train.phrases import CONTEXTS, PhraseStates
 from miras.train.plan.machines import Machine
 from miras.train.plan.memory import GIB, Part, ledger, parts, total
 from miras.train.plan.outline import model_config, outline
-from miras.train.plan.rehearsal import Casts, Rehearsed, rehearse
+from miras.train.plan.rehearsal import Rehearsed, rehearse, shapes_alone
 from miras.train.plan.shape import PHRASE, BatchShape, batch_shape, make_batch
 from miras.train.stages import CachedText, JointText, TextMode
 from miras.types import Batch
@@ -102,10 +103,10 @@ def plan_run(
     shape = batch_shape(config, made)
     batch = make_batch(shape, made)
     autocast = config.precision == "bf16" and not on.cpu
-    feature_bytes = _leave_encoders(model, batch, really=kept_features, autocast=autocast)
+    feature_bytes = _keep_features(config, model, batch, really=kept_features, autocast=autocast)
     step = rehearse(model, _loss(config, model, batch), autocast=autocast, accumulated=config.accumulate > processes)
     model_parts = parts(model)
-    rows = ledger(config, model_parts, step, on, processes=processes, zero=zero, batch=_size(batch, kept_features))
+    rows = ledger(config, model_parts, step, on, processes=processes, zero=zero, batch=_size(batch))
     if zero == 3 or config.quantize:
         rows["workspace"] += _gathered(model, zero)
     seconds = _seconds(step, rows, config.accumulate // processes, on, autocast, mfu)
@@ -149,42 +150,27 @@ def _phrase_states(model: Miras) -> PhraseStates:
     return PhraseStates(torch.zeros(len(CONTEXTS) * _STATES, model.language.rows.shape[1]), first, [PHRASE])
 
 
-class _Kept(nn.Module):
-    """Gives what an encoder made of a batch, without the encoder."""
-
-    def __init__(self, made: Any, channels: Any) -> None:
-        super().__init__()
-        self.made, self.channels = made, channels
-
-    def forward(self, *_: Any) -> Any:
-        """The same for whatever it is given."""
-        return self.made
-
-
-def _leave_encoders(model: Miras, batch: Batch, *, really: bool, autocast: bool) -> int:
-    """Bytes in bf16 of what frozen encoders make of a batch; `really` puts that in their place."""
-    found = {"vision.low": batch.low, "vision.high": batch.high, "pixel.encoder": batch.pixel}
-    size = 0
-    for name, view in found.items():
-        owner, _, leaf = name.rpartition(".")
-        encoder = getattr(model.get_submodule(owner), leaf, None)
-        if view is None or encoder is None or any(weight.requires_grad for weight in encoder.parameters()):
-            continue
-        with torch.no_grad(), Casts(autocast):
-            made = encoder(view)
-        maps = made if isinstance(made, tuple) else (made.last_hidden_state,)
-        size += sum(2 * each.numel() for each in maps)
-        if really:
-            setattr(model.get_submodule(owner), leaf, _Kept(made, getattr(encoder, "channels", None)))
-            model.frozen_stages = 0 if name == "vision.high" else model.frozen_stages
-    return size
+def _keep_features(config: TrainConfig, model: Miras, batch: Batch, *, really: bool, autocast: bool) -> int:
+    """Bytes of what frozen encoders make of a batch, as it is kept; 0 where one is trained. `really` uses it."""
+    try:
+        encoders = FrozenEncoders(model, tokens=config.text == "joint" or config.loss.naming > 0)
+    except ConfigError:
+        return 0
+    with shapes_alone(autocast):
+        found = encoders.look(batch)
+    kind = torch.float32 if config.features_dtype == "fp32" else torch.bfloat16
+    features = {name: each.to(kind) for name, each in found.items()}
+    if really:
+        encoders.leave()
+        none = torch.empty(len(batch.high), 3, 0, 0, device="meta")
+        batch.low, batch.high, batch.pixel, batch.features = none, none, None, features
+    return sum(each.numel() * each.element_size() for each in features.values())
 
 
-def _size(batch: Batch, kept_features: bool) -> int:
-    """Bytes of a batch's tensors; with kept features the views are empty."""
-    views = {"low", "high", "pixel"} if kept_features else set()
-    tensors = [value for name, value in vars(batch).items() if isinstance(value, Tensor) and name not in views]
-    return sum(each.numel() * each.element_size() for each in tensors)
+def _size(batch: Batch) -> int:
+    """Bytes of a batch's tensors."""
+    tensors = [value for value in vars(batch).values() if isinstance(value, Tensor)]
+    return sum(each.numel() * each.element_size() for each in (*tensors, *(batch.features or {}).values()))
 
 
 def _gathered(model: Miras, zero: int) -> int:

@@ -40,7 +40,7 @@ def model_config(config: TrainConfig, beside: Path | None = None) -> MirasConfig
 def outline(config: TrainConfig, made: MirasConfig, *, cpu: bool) -> Miras:
     """The model on the meta device, its parts frozen, halved or quantised as those of a run on a CPU or a GPU are."""
     image_id = made.language["vocab_size"] + 2  # behind [OBJ] and [SEG]
-    processor: Any = SimpleNamespace(encoder=SimpleNamespace(image_id=image_id))
+    processor: Any = SimpleNamespace(encoder=SimpleNamespace(image_id=image_id), views=made.views())
     with torch.device("meta"):
         model = build(made, processor)
     if config.quantize:

@@ -7,6 +7,7 @@ comes out as in a true step; where the two meet, the real ones give up their val
 
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sdpa_flop_count
 
-__all__ = ["Casts", "Rehearsed", "rehearse"]
+__all__ = ["Rehearsed", "rehearse", "shapes_alone"]
 
 _META = torch.device("meta")
 _FUSED = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
@@ -47,7 +48,7 @@ def rehearse(model: nn.Module, loss: Callable[[], Tensor], *, autocast: bool, ac
     """
     living = _Living([*model.parameters(), *model.buffers()])
     trained = [weight for weight in model.parameters() if weight.requires_grad]
-    with living, Casts(autocast):
+    with living, _Casts(autocast):
         for weight in trained:
             weight.grad = torch.empty_like(weight) if accumulated else None
         total = loss()
@@ -58,6 +59,13 @@ def rehearse(model: nn.Module, loss: Callable[[], Tensor], *, autocast: bool, ac
     for weight in trained:
         weight.grad = None
     return Rehearsed(kept, living.most, gradients, forward, living.flops - forward)
+
+
+@contextmanager
+def shapes_alone(autocast: bool) -> Iterator[None]:
+    """Within, tensors with values and without may meet, and `autocast` is that of a GPU in bf16."""
+    with _Living([]), _Casts(autocast):
+        yield
 
 
 def _backward(total: Tensor) -> None:
@@ -112,7 +120,7 @@ class _Living(TorchDispatchMode):
         self.most = max(self.most, self.now)
 
 
-class Casts(TorchFunctionMode):
+class _Casts(TorchFunctionMode):
     """Attention as one fused kernel, and products in bf16 where a GPU's autocast would have them so."""
 
     def __init__(self, autocast: bool) -> None:

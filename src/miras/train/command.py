@@ -1,6 +1,7 @@
 """`miras train CONFIG [key=value …]`: from a configuration to a folder with a trained model."""
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import partial
@@ -56,7 +57,22 @@ def train(config: Path, overrides: list[str]) -> None:
         run_training(settings, console)
     except KeyboardInterrupt:
         console.print(f"stopped; the same command goes on from {Path(settings.run) / LAST}", highlight=False)
-        raise SystemExit(130) from None
+        _leave(130)
+    _leave(0)
+
+
+def _leave(code: int) -> None:
+    """End the process with a code, where that is more than coming back.
+
+    One of several ends at once: DeepSpeed keeps gloo's groups, whose threads at times abort an interpreter that takes
+    itself apart (pytorch#190489), and then a run that is done would count as failed.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    if code:
+        raise SystemExit(code)
 
 
 def run_training(config: TrainConfig, console: Console) -> None:

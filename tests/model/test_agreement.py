@@ -160,7 +160,7 @@ def fed(tiny: Miras, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_conversations_about_one_image_feed_its_tokens_once(tiny: Miras, picture: Any, fed: list[int]) -> None:
     session = tiny.session(picture(40, 60))
     ask_many([session.branch(), session.branch(), session], ["One?", "Two?", "Three?"], limit=1)
-    opening = len(tiny.processor.encoder.opening(int(session._memory.cells.sum())))
+    opening = len(tiny.processor.encoder.opening(int(session.memory.cells.sum())))
     assert fed.count(opening) == 1
     assert max(fed[1:]) == len(tiny.processor.encoder.question("Three?", image_tokens=0)) - 1 - len("user\n")
 
@@ -175,5 +175,5 @@ def test_a_second_turn_feeds_only_what_is_new(tiny: Miras, picture: Any, say: An
         session.ask("Two?")
     # what every conversation about the image begins with, then the question
     assert first[0] + first[1] == len(session._ids[: session._starts[1]]) - len("Yes.") - 1
-    assert first[0] == len(tiny.processor.encoder.opening(int(session._memory.cells.sum())))
+    assert first[0] == len(tiny.processor.encoder.opening(int(session.memory.cells.sum())))
     assert fed[0] == len(tiny.processor.encoder.question("Two?", image_tokens=None)) + 1  # and the last stop token

@@ -16,7 +16,8 @@ from miras.errors import CheckpointError, WeightsUnavailable
 from miras.model import sources
 from miras.model.checkpoint import fresh, load_weights
 from miras.model.configuration import preset
-from miras.model.sources import find, fingerprint, read
+from miras.model.sources import find, fingerprint
+from miras.model.weights import read_weights
 
 Folders = dict[str, str]
 
@@ -57,7 +58,7 @@ def newer(shelf: Path) -> Folders:
 
 def change(folder: Path, copy: Path, name: str, tensor: torch.Tensor | None) -> str:
     """A copy of a folder, in one file, in which one weight is another, or missing."""
-    state = {key: read(folder)[key].clone() for key in read(folder) if key != name}
+    state = {key: read_weights(folder)[key].clone() for key in read_weights(folder) if key != name}
     copy.mkdir()
     for file in folder.glob("*.json"):
         if "index" not in file.name:
@@ -146,7 +147,7 @@ def test_what_is_saved_beside_frozen_parts_knows_them_again(
     config = json.loads((tmp_path / "parts" / "config.json").read_text())
     assert set(config["source_prints"]) == set(older)
     key = "vision_encoder.layers.0.attn.qkv.bias"
-    config["sources"]["pixel"] = change(shelf / "sam", tmp_path / "other", key, read(shelf / "sam")[key] + 1e-3)
+    config["sources"]["pixel"] = change(shelf / "sam", tmp_path / "other", key, read_weights(shelf / "sam")[key] + 1e-3)
     (tmp_path / "parts" / "config.json").write_text(json.dumps(config))
     with pytest.raises(CheckpointError, match=r"sources\.pixel .*other should have the fingerprint"):
         Miras.from_pretrained(tmp_path / "parts")
@@ -160,8 +161,8 @@ def test_what_is_saved_beside_frozen_parts_knows_them_again(
 
 
 def test_a_fingerprint_is_of_the_numbers(shelf: Path, tmp_path: Path) -> None:
-    whole = {name: read(shelf / "sam")[name] for name in read(shelf / "sam")}
-    one_file = read(Path(change(shelf / "sam", tmp_path / "one", "none", None)))
+    whole = {name: read_weights(shelf / "sam")[name] for name in read_weights(shelf / "sam")}
+    one_file = read_weights(Path(change(shelf / "sam", tmp_path / "one", "none", None)))
     assert len(list((shelf / "sam").glob("*.safetensors"))) > 1
     assert fingerprint(one_file) == fingerprint(whole)
     assert fingerprint({name: weight.double() for name, weight in whole.items()}) == fingerprint(whole)
@@ -206,7 +207,7 @@ def test_what_no_shape_shows_is_compared(older: Folders, changes: dict[str, Any]
 
 
 def test_pickled_and_single_files_are_read(older: Folders, shelf: Path, tmp_path: Path) -> None:
-    state = {name: read(shelf / "convnext")[name] for name in read(shelf / "convnext")}
+    state = {name: read_weights(shelf / "convnext")[name] for name in read_weights(shelf / "convnext")}
     torch.save(state, tmp_path / "pytorch_model.bin")
     torch.save({"model": state}, tmp_path / "convnext.pth")
     for source in (tmp_path, tmp_path / "convnext.pth"):
@@ -217,7 +218,7 @@ def test_pickled_and_single_files_are_read(older: Folders, shelf: Path, tmp_path
 
 def test_lisas_names_are_known(shelf: Path, older: Folders, tmp_path: Path) -> None:
     """LISA's own names, but for SAM's: one linear projector, and that of [SEG]; its tower is CLIP's own release."""
-    llava = read(shelf / "llava")
+    llava = read_weights(shelf / "llava")
     lisa = dict[str, torch.Tensor]()
     for name in llava:
         if match := re.match(r"(?:model\.)?language_model\.(?:model\.)?(layers|embed_tokens|norm)(.*)", name):
@@ -248,14 +249,14 @@ def test_lisas_names_are_known(shelf: Path, older: Folders, tmp_path: Path) -> N
 def test_broken_and_missing_files_are_named(older: Folders, shelf: Path, tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"short")
     with pytest.raises(CheckpointError, match=r"model\.safetensors is broken"):
-        read(tmp_path)
+        read_weights(tmp_path)
     (tmp_path / "model.safetensors").unlink()
     with pytest.raises(CheckpointError, match="holds no weights"):
-        read(tmp_path)
+        read_weights(tmp_path)
     index = json.loads((shelf / "sam" / "model.safetensors.index.json").read_text())
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
     with pytest.raises(CheckpointError, match=r"lacks model-00001-of-"):
-        read(tmp_path)
+        read_weights(tmp_path)
     with pytest.raises(CheckpointError, match=r"sources\.high .*llava holds no weights of such a part"):
         fresh(preset("tiny-7b", sources=older | {"high": str(shelf / "llava")}))
 
@@ -286,7 +287,7 @@ def test_a_checkpoint_names_the_revision_that_was_found(tmp_path: Path, monkeypa
 
 def test_the_weights_file_of_a_shard_is_not_held(shelf: Path) -> None:
     """Each weight is read anew when it is asked for."""
-    weights = read(shelf / "sam")
+    weights = read_weights(shelf / "sam")
     name = next(iter(weights))
     assert weights[name].data_ptr() != weights[name].data_ptr() or weights[name] is not weights[name]
     assert set(load_file(sorted((shelf / "sam").glob("*.safetensors"))[0])) <= set(weights)

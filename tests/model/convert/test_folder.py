@@ -23,8 +23,8 @@ from miras.cli import app
 from miras.errors import CheckpointError, ConfigError
 from miras.model.convert.folder import convert, reversible
 from miras.model.convert.part import adapt
-from miras.model.convert.reading import read_weights
 from miras.model.convert.writing import write_torch
+from miras.model.weights import read_weights
 
 _LANGUAGE: dict[str, Any] = {"width": 16, "inner": 24, "depth": 2, "rows": 32000}
 _LLAVA: dict[str, Any] = {

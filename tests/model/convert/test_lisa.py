@@ -7,23 +7,20 @@ from typing import Any
 import pytest
 import torch
 from tests.model.convert import checkpoints
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import LlamaForCausalLM
 
 from miras.data.encode import VICUNA
 from miras.errors import CheckpointError, ConfigError
 from miras.model import checkpoint
-from miras.model.build import build
 from miras.model.configuration import MirasConfig, preset
-from miras.model.convert import lisa as lisa_module
 from miras.model.convert.lisa import convert_lisa, lisa_weights
 from miras.model.convert.part import adapt
-from miras.model.convert.reading import read_weights
 from miras.model.convert.shapes import llama_config
 from miras.model.convert.vocabulary import without_seg
 from miras.model.convert.writing import write_shards
-from miras.model.miras import Miras
 from miras.model.processing import byte_tokenizer
+from miras.model.weights import read_weights
 
 _LAST = ("<im_patch>", "<im_start>", "<im_end>", "[SEG]")
 """What LISA-7B-v1 adds to LLaMA's tokens, in its order."""
@@ -70,24 +67,11 @@ def _config(**changes: Any) -> MirasConfig:
             "kind": "sam", "size": 20, "hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2,
             "global_attn_indexes": [1], "patch_size": 4, "window_size": 2,
         },
+        "high": {}, "projector": "linear",
         "image_grid": 2, "fusion": "none", "token_positions": False, "query_width": 256, "alignment": "none",
         "seg_state": "predicting", "chat": "vicuna", "max_context": 128, "lora": {},
     }  # fmt: skip
     return preset("tiny", **settings | changes)
-
-
-@pytest.fixture
-def one_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Models as LISA's: no second encoder, and one linear layer as projector."""
-
-    def like_lisa(config: MirasConfig, *args: Any, **kwargs: Any) -> Miras:
-        model = build(config, *args, **kwargs)
-        model.vision.high = nn.Identity()
-        model.vision.projector = nn.Sequential(nn.Linear(8, _WIDTH))  # type: ignore[assignment]
-        return model
-
-    monkeypatch.setattr(lisa_module, "build", like_lisa)
-    monkeypatch.setattr(checkpoint, "build", like_lisa)
 
 
 @pytest.fixture(params=[_LAST, _FIRST], ids=["seg last", "seg first"])
@@ -96,7 +80,6 @@ def release(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, dict[
     return folder, _release(folder, request.param), request.param
 
 
-@pytest.mark.usefixtures("one_encoder")
 @pytest.mark.parametrize("lora", [{}, {"r": 2, "alpha": 4, "dropout": 0.0, "targets": ["q_proj", "v_proj"]}])
 @torch.no_grad()
 def test_the_model_thinks_as_lisa_does(
@@ -124,7 +107,6 @@ def test_the_model_thinks_as_lisa_does(
     assert torch.allclose(logits[..., [mine[name] for name in names]], said.logits[..., columns], atol=1e-5)
 
 
-@pytest.mark.usefixtures("one_encoder")
 def test_every_weight_of_lisa_is_in_the_model(tmp_path: Path, clip: Path) -> None:
     (folder := tmp_path / "lisa").mkdir()
     state = _release(folder)
@@ -153,11 +135,10 @@ def test_what_the_model_has_and_lisa_has_not_is_listed(tmp_path: Path, clip: Pat
     (folder := tmp_path / "lisa").mkdir()
     _release(folder)
     with pytest.raises(CheckpointError, match=r"missing vision\.high\..* and \d+ more; is it the right CLIP"):
-        convert_lisa(folder, clip, tmp_path / "out", config=_config(alignment="full"))
+        convert_lisa(folder, clip, tmp_path / "out", config=_config(high=preset("tiny").high))
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.usefixtures("one_encoder")
 def test_another_clip_is_refused(tmp_path: Path) -> None:
     (folder := tmp_path / "lisa").mkdir()
     _release(folder)

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miras.model.convert.reading import read_weights
 from miras.model.convert.writing import write_shards, write_torch
+from miras.model.weights import read_weights
 
 
 @given(sizes=st.lists(st.integers(1, 40), min_size=1, max_size=12), limit=st.integers(4, 200))

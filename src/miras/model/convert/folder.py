@@ -14,11 +14,11 @@ from transformers import LlavaConfig, LlavaNextConfig, PreTrainedConfig
 from miras.errors import ConfigError
 from miras.files import made_beside
 from miras.model.convert.layouts import LAYOUTS, Layout, find, recognise
-from miras.model.convert.reading import read_config, read_weights
 from miras.model.convert.rename import rename
 from miras.model.convert.rows import LLAMA_ROWS, with_rows
 from miras.model.convert.shapes import check, configuration
 from miras.model.convert.writing import write_shards, write_torch
+from miras.model.weights import read_config, read_weights
 
 __all__ = ["WRITTEN", "Converted", "convert", "reversible"]
 

@@ -20,12 +20,12 @@ from miras.model.build import build
 from miras.model.configuration import MirasConfig, preset
 from miras.model.convert.layouts import find
 from miras.model.convert.part import adapt
-from miras.model.convert.reading import read_weights
 from miras.model.convert.rename import rename
 from miras.model.convert.rows import TABLES
 from miras.model.convert.vocabulary import without_seg
 from miras.model.convert.writing import write_shards
 from miras.model.processing import MirasProcessor
+from miras.model.weights import read_weights
 
 __all__ = ["LisaWeights", "convert_lisa", "lisa_weights"]
 

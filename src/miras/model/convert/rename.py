@@ -6,7 +6,7 @@ side is written into the same place on the other.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 
@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from miras.errors import CheckpointError
+from miras.model.weights import Weights
 
 __all__ = [
-    "OnDemand",
     "Renamed",
     "Rule",
     "added",
@@ -59,31 +59,11 @@ class Rule:
     """Why the other side has no such weight."""
 
 
-class OnDemand(Mapping[str, Tensor]):
-    """Tensors by name, each made when it is asked for."""
-
-    def __init__(self, makers: Mapping[str, Callable[[], Tensor]]) -> None:
-        self._makers = dict(makers)
-
-    def __getitem__(self, name: str) -> Tensor:
-        return self._makers[name]()
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._makers)
-
-    def __len__(self) -> int:
-        return len(self._makers)
-
-    def only(self, names: Mapping[str, str]) -> "OnDemand":
-        """Some of them, under other names."""
-        return OnDemand({other: self._makers[name] for name, other in names.items()})
-
-
 @dataclass
 class Renamed:
     """A state dict under its new names, and what the other side has no place for."""
 
-    state: OnDemand
+    state: Weights
     dropped: dict[str, str] = field(default_factory=dict)
     """Name of a weight that was left out → why."""
 
@@ -169,7 +149,7 @@ def rename(state: Mapping[str, Tensor], rules: Sequence[Rule], *, reverse: bool 
             if target in makers:
                 raise CheckpointError(f"{target} should come from one place, got it twice, last from {names[0]}")
             makers[target] = partial(_made, state, names, rule.back if reverse else rule.there, place)
-    return Renamed(OnDemand(makers), left_out)
+    return Renamed(Weights(makers), left_out)
 
 
 def _made(

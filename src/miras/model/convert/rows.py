@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from miras.errors import CheckpointError
-from miras.model.convert.rename import OnDemand
+from miras.model.weights import Weights
 
 __all__ = ["LLAMA_ROWS", "TABLES", "with_rows"]
 
@@ -17,7 +17,7 @@ TABLES = ("model.embed_tokens.weight", "lm_head.weight")
 """The input and the output embedding of a LlamaForCausalLM."""
 
 
-def with_rows(state: Mapping[str, Tensor], rows: int, *, before: str = "") -> OnDemand:
+def with_rows(state: Mapping[str, Tensor], rows: int, *, before: str = "") -> Weights:
     """The weights with tables of `rows` tokens: rows at the end are cut off, or made as the mean of all others.
 
     The mean is where a token starts that nobody has trained; llava-hf's own 64 rows were drawn at random around it.
@@ -26,7 +26,7 @@ def with_rows(state: Mapping[str, Tensor], rows: int, *, before: str = "") -> On
     if rows < 1:
         raise CheckpointError(f"a vocabulary needs at least 1 row, got {rows}; leave the number out to keep them all")
     tables = {before + table for table in TABLES}
-    return OnDemand({name: partial(_sized, state, name, rows if name in tables else None) for name in state})
+    return Weights({name: partial(_sized, state, name, rows if name in tables else None) for name in state})
 
 
 def _sized(state: Mapping[str, Tensor], name: str, rows: int | None) -> Tensor:

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from miras.errors import CheckpointError
-from miras.model.convert.reading import read_config, read_weights
 from miras.model.convert.writing import write_shards, write_torch
+from miras.model.weights import read_config, read_weights
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def state() -> dict[str, Tensor]:
     return {"a.weight": torch.arange(6.0).reshape(2, 3), "b": torch.ones(2, dtype=torch.float16), "c": torch.tensor(3)}
 
 
-def _same(got: dict[str, Tensor], state: dict[str, Tensor]) -> bool:
+def _same(got: Mapping[str, Tensor], state: dict[str, Tensor]) -> bool:
     same = all(torch.equal(got[name], x) and got[name].dtype == x.dtype for name, x in state.items())
     return got.keys() == state.keys() and same
 

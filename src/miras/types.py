@@ -150,6 +150,8 @@ class Batch:
     """(S,) its main colour, where one is annotated."""
     pixel: Tensor | None = None
     """(I, 3, h, w) view for a pixel encoder that has its own image size."""
+    ignored: Tensor | None = None
+    """(S, h, w) share 0..1 of each pixel of `masks` that counts neither as right nor as wrong; None where none does."""
     block: Tensor | None = None
     """(B, T) which dialogue each token belongs to, -1 in the opening that a row's dialogues share and in padding.
 
@@ -172,6 +174,8 @@ class Batch:
         }.items():  # fmt: skip
             if (got := len(getattr(self, name))) != expected:
                 raise BatchError(f"batch.{name} needs {expected} rows, got {got}")
+        if self.ignored is not None and self.ignored.shape != self.masks.shape:
+            raise BatchError(f"batch.ignored is {tuple(self.masks.shape)} like masks, got {tuple(self.ignored.shape)}")
         for name, tensor in (self.features or {}).items():
             if len(tensor) != images:
                 raise BatchError(f"batch.features[{name!r}] needs {images} rows, got {len(tensor)}")

@@ -1,6 +1,7 @@
 """Samples as one batch: views, ids and the index tensors between them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -88,6 +89,17 @@ def test_masks_lie_in_the_frame_of_the_canvas(collate: Collator) -> None:
     mask = batch.masks[0]  # one row of 32, four of which make one row of the canvas
     assert mask.shape == (16, 16) and not mask[1:].any()
     assert mask[0].tolist() == pytest.approx([0.25] * 16, abs=0.01)
+
+
+def test_ignored_pixels_lie_in_the_same_frame(collate: Collator) -> None:
+    told = talk(["[SEG] [SEG]"], (32, 64))
+    assert collate([Sample(image(32, 64), (told,))]).ignored is None
+    upper = np.zeros((32, 64), bool)
+    upper[:8] = True
+    told = replace(told, targets=(told.targets[0], replace(told.targets[1], ignore=encode(upper))))
+    for batch in (collate([Sample(image(32, 64), (told,))]), collate.masks_only([Sample(image(32, 64), (told,))])):
+        assert batch.ignored is not None and not batch.ignored[0].any()
+        assert batch.ignored[1].eq(torch.tensor([[1.0]] * 2 + [[0.0]] * 14)).all()
 
 
 def test_names_are_left_out_per_sample(collate: Collator) -> None:

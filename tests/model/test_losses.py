@@ -10,6 +10,8 @@ from miras.config import LossWeights
 from miras.model.losses import compute_losses
 from miras.types import Batch, ModelOutput
 
+_ALL = LossWeights(iou=0.1)
+
 
 def batch(masks: torch.Tensor, content: tuple[float, float] = (1.0, 1.0)) -> Batch:
     count = len(masks)
@@ -64,6 +66,38 @@ def test_coarser_logits_are_scaled_to_the_masks() -> None:
     output = ModelOutput(torch.zeros(1, 3), torch.tensor([0]), logits, torch.tensor([1.0]))
     losses = compute_losses(output, batch(masks), LossWeights())
     assert losses.seen_iou.item() == 1.0 and losses.dice.item() < 0.1
+
+
+@pytest.mark.parametrize("content", [(1.0, 1.0), (0.75, 1.0)])
+def test_ignored_pixels_count_as_if_the_image_had_none(content: tuple[float, float]) -> None:
+    """Whatever is said and meant where pixels are ignored: no term, nor any gradient, hangs on it."""
+    rng = torch.Generator().manual_seed(0)
+    logits, masks = torch.randn(2, 4, 4, generator=rng), (torch.rand(2, 4, 4, generator=rng) > 0.5).float()
+    masks[:, round(4 * content[0]) :] = 0
+    ignored = torch.zeros(2, 4, 4)
+    ignored[:, :, 2:] = 1
+    found = []
+    for change in (0.0, 30.0):
+        said = (logits + change * ignored).requires_grad_()
+        meant = batch(torch.where(ignored > 0, 1.0 if change else 0.0, masks), content)
+        meant.ignored = ignored
+        losses = compute_losses(ModelOutput(torch.zeros(1, 3), torch.tensor([0]), said, torch.zeros(2)), meant, _ALL)
+        losses.total.backward()
+        assert said.grad is not None and said.grad[:, :, :2].any() and not said.grad[:, :, 2:].any()
+        found.append((losses.total.item(), losses.seen_iou.item()))
+    assert found[0] == pytest.approx(found[1])
+    half = batch(masks[:, :, :2].contiguous(), content)
+    output = ModelOutput(torch.zeros(1, 3), torch.tensor([0]), logits[:, :, :2].contiguous(), torch.zeros(2))
+    alone = compute_losses(output, half, _ALL)
+    assert (alone.total.item(), alone.seen_iou.item()) == pytest.approx(found[0])
+
+
+def test_a_target_of_ignored_pixels_alone_is_no_division_by_zero() -> None:
+    ignored = batch(torch.ones(1, 4, 4))
+    ignored.ignored = torch.ones(1, 4, 4)
+    output = ModelOutput(torch.zeros(1, 3), torch.tensor([0]), torch.randn(1, 4, 4), torch.zeros(1))
+    losses = compute_losses(output, ignored, _ALL)
+    assert losses.bce.item() == losses.dice.item() == 0
 
 
 @torch.no_grad()

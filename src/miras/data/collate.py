@@ -58,6 +58,7 @@ class Collator:
         canvases = [Canvas(*sample.image.shape[:2]) for sample in samples]
         told = list[dict[int, Encoded]]()
         dialogue_image, masks, targets = list[int](), list[Tensor](), list[Target]()
+        frames = list[Canvas]()
         for index, (sample, canvas) in enumerate(zip(samples, canvases, strict=True)):
             count, names = int(canvas.cells(self.views.grid).sum()), named is None or named[index]
             encoded = [self.encoder.dialogue(each, image_tokens=count, named=names) for each in sample.dialogues]
@@ -67,12 +68,13 @@ class Collator:
                 for target in dialogue.targets:
                     masks.append(canvas.mask_view(_mask(target, sample, dialogue), self.mask_size))
                     targets.append(target)
+                    frames.append(canvas)
         written = self._written([each for each in told if each])
         if (found := len(written["seg_dialogue"])) != len(masks):
             raise BatchError(f"one mask per [SEG] is needed: {found} [SEG] tokens, {len(masks)} masks")
         return Batch(
             **self._shown(samples, canvases),
-            **self._wanted(masks, targets),
+            **self._wanted(masks, targets, frames),
             **written,
             dialogue_image=torch.tensor(dialogue_image),
         )
@@ -111,7 +113,7 @@ class Collator:
         none = torch.zeros(images, 0, dtype=torch.long)
         return Batch(
             **self._shown(samples, canvases),
-            **self._wanted(masks, [target for _, target in wanted]),
+            **self._wanted(masks, [target for _, target in wanted], [canvases[index] for index, _ in wanted]),
             input_ids=none,
             attention_mask=none,
             labels=none,
@@ -137,10 +139,16 @@ class Collator:
             "pixel": self._views(samples, canvases, self.views.pixel) if self.views.pixel else None,
         }
 
-    def _wanted(self, masks: Sequence[Tensor], targets: Sequence[Target]) -> dict[str, Any]:
-        """The fields of a batch that hold its targets."""
+    def _wanted(self, masks: Sequence[Tensor], targets: Sequence[Target], frames: Sequence[Canvas]) -> dict[str, Any]:
+        """The fields of a batch that hold its targets, each in the frame of its canvas."""
+        none = torch.zeros(self.mask_size, self.mask_size)
+        ignored = [
+            none if target.ignore is None else canvas.mask_view(decode(target.ignore), self.mask_size)
+            for target, canvas in zip(targets, frames, strict=True)
+        ]
         return {
-            "masks": torch.stack(list(masks)) if masks else torch.zeros(0, self.mask_size, self.mask_size),
+            "masks": torch.stack(list(masks)) if masks else none.new_zeros(0, *none.shape),
+            "ignored": torch.stack(ignored) if any(target.ignore for target in targets) else None,
             "phrases": tuple(target.phrase for target in targets),
             "colors": tuple(target.color for target in targets),
         }

@@ -18,7 +18,18 @@ from torch import Tensor
 
 from miras.errors import ImageError
 
-__all__ = ["MAX_PIXELS", "MEAN", "STD", "Canvas", "blank_image", "image_size", "load_image", "to_rgb"]
+__all__ = [
+    "LYING",
+    "MAX_PIXELS",
+    "MEAN",
+    "ORIENTATION",
+    "STD",
+    "Canvas",
+    "blank_image",
+    "image_size",
+    "load_image",
+    "to_rgb",
+]
 
 MAX_PIXELS = 100_000_000
 """Images with more pixels are refused before they are decoded."""
@@ -27,8 +38,9 @@ MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 """Mean and deviation of ImageNet's channels in 0..1, by which every view is normalised."""
 
-_ORIENTATION = 0x0112
-_LYING = range(5, 9)
+ORIENTATION = 0x0112
+"""The EXIF entry that says how the stored pixels are turned."""
+LYING = range(5, 9)
 """EXIF's ways to turn an image by which height and width change places."""
 
 
@@ -78,7 +90,7 @@ def image_size(path: Path) -> tuple[int, int]:
             with Image.open(path) as image:
                 _check_size(image.size, str(path))
                 width, height = image.size
-                return (width, height) if image.getexif().get(_ORIENTATION) in _LYING else (height, width)
+                return (width, height) if image.getexif().get(ORIENTATION) in LYING else (height, width)
     except FileNotFoundError as error:
         raise ImageError(f"no image at {path}; check the path") from error
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:

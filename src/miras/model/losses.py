@@ -1,4 +1,4 @@
-"""The training loss (eq. 8): text cross-entropy plus per-pixel BCE and DICE, over real pixels only."""
+"""The training loss (eq. 8): text cross-entropy plus per-pixel BCE and DICE, over the pixels that count."""
 
 from dataclasses import dataclass
 
@@ -35,21 +35,22 @@ def compute_losses(output: ModelOutput, batch: Batch, weights: LossWeights) -> L
         none = output.mask_logits.sum() * 0 + output.iou.sum() * 0
         return Losses(words + none, text, none, none, none, naming, none.detach())
     logits = F.interpolate(output.mask_logits[:, None], batch.masks.shape[-2:], mode="bilinear", align_corners=False)
-    bce, dice, true_iou = _mask_terms(logits[:, 0], batch.masks, _real(batch))
+    counted = _real(batch) if batch.ignored is None else _real(batch) * (1 - batch.ignored)
+    bce, dice, true_iou = _mask_terms(logits[:, 0], batch.masks, counted)
     iou = F.mse_loss(output.iou, true_iou)
     total = words + weights.bce * bce + weights.dice * dice + weights.iou * iou
     return Losses(total, text, bce, dice, iou, naming, true_iou.mean())
 
 
-def _mask_terms(logits: Tensor, masks: Tensor, real: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Logits, masks in 0..1, real pixels, all (S, h, w) → mean BCE, mean DICE loss, and the IoU of each (S,)."""
-    pixels = F.binary_cross_entropy_with_logits(logits, masks, reduction="none") * real
-    bce = pixels.sum((1, 2)) / real.sum((1, 2))
-    chance = logits.sigmoid() * real
+def _mask_terms(logits: Tensor, masks: Tensor, counted: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits, masks in 0..1, how much each pixel counts, all (S, h, w) → mean BCE, DICE loss, and each IoU (S,)."""
+    pixels = F.binary_cross_entropy_with_logits(logits, masks, reduction="none") * counted
+    bce = pixels.sum((1, 2)) / counted.sum((1, 2)).clamp(min=1)
+    chance, wanted = logits.sigmoid() * counted, masks * counted
     # one pixel of slack keeps the ratio defined where neither side has a pixel
-    dice = 1 - (2 * (chance * masks).sum((1, 2)) + 1) / (chance.sum((1, 2)) + masks.sum((1, 2)) + 1)
+    dice = 1 - (2 * (chance * masks).sum((1, 2)) + 1) / (chance.sum((1, 2)) + wanted.sum((1, 2)) + 1)
     with torch.no_grad():
-        said, meant = (logits > 0) & (real > 0), masks > 0.5
+        said, meant = (logits > 0) & (counted > 0.5), (masks > 0.5) & (counted > 0.5)
         iou = (said & meant).sum((1, 2)) / (said | meant).sum((1, 2)).clamp(min=1)
     return bce.mean(), dice.mean(), iou
 

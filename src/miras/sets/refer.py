@@ -105,6 +105,12 @@ REFCLEF = _entry(
     {},
     "photos of SAIAPR TC-12",
 )
-REFCOCO = _entry("refcoco", "RefCOCO", _COCO, {"train": "16,994 images, 42,404 refs"}, _PHOTOS)
-REFCOCO_PLUS = _entry("refcoco+", "RefCOCO+", _COCO, {"train": "16,992 images, 42,278 refs"}, _PHOTOS)
-REFCOCOG = _entry("refcocog", "RefCOCOg", _COCO, {"train": "21,899 images, 42,226 refs"}, _PHOTOS)
+REFCOCO = _entry(
+    "refcoco", "RefCOCO", _COCO, {"train": "16,994 images, 42,404 refs", "val": "1,500 images, 3,811 refs"}, _PHOTOS
+)
+REFCOCO_PLUS = _entry(
+    "refcoco+", "RefCOCO+", _COCO, {"train": "16,992 images, 42,278 refs", "val": "1,500 images, 3,805 refs"}, _PHOTOS
+)
+REFCOCOG = _entry(
+    "refcocog", "RefCOCOg", _COCO, {"train": "21,899 images, 42,226 refs", "val": "1,300 images, 2,573 refs"}, _PHOTOS
+)

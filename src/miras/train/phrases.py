@@ -21,7 +21,7 @@ from miras.errors import DataError
 from miras.files import write_beside
 from miras.model.miras import Miras
 
-__all__ = ["CONTEXTS", "PhraseStates", "all_phrases", "phrase_states"]
+__all__ = ["CONTEXTS", "Context", "PhraseStates", "all_phrases", "contexts_of", "phrase_states", "read_states"]
 
 CONTEXTS = (
     ("Please segment the {}.", "It is {}."),
@@ -34,7 +34,7 @@ CONTEXTS = (
 _BATCH = 64
 """Phrases that are read at once."""
 
-_Context = tuple[str, str, bool]
+Context = tuple[str, str, bool]
 """Question, answer, and whether the answer names the phrase."""
 
 _Progress = Callable[[int, int], None]
@@ -89,15 +89,14 @@ class PhraseStates:
 
 def phrase_states(model: Miras, phrases: Sequence[str], folder: Path, told: _Progress) -> PhraseStates:
     """The states of all phrases by a model's language part, each context kept in a file named by what it is from."""
-    contexts = _contexts(model.config.alignment)
-    read = [_in_context(model, phrases, context, folder, told) for context in contexts]
+    read = [_in_context(model, phrases, context, folder, told) for context in contexts_of(model.config.alignment)]
     rows = [states[index] for index in range(len(phrases)) for states in read]
     ends = torch.tensor([0, *map(len, rows)]).cumsum(0)
     first = torch.stack([ends[:-1].reshape(len(phrases), -1), ends[1:].reshape(len(phrases), -1)], -1)
     return PhraseStates(torch.cat(rows), torch.cat([first[..., 0], first[:, -1:, 1]], 1), phrases)
 
 
-def _in_context(model: Miras, phrases: Sequence[str], context: _Context, folder: Path, told: _Progress) -> list[Tensor]:
+def _in_context(model: Miras, phrases: Sequence[str], context: Context, folder: Path, told: _Progress) -> list[Tensor]:
     """The states (n, D) of each phrase in one context, from the folder where they are there."""
     path = folder / f"phrases-{_fingerprint(model, phrases, context)}.pt"
     if not path.is_file():
@@ -106,7 +105,7 @@ def _in_context(model: Miras, phrases: Sequence[str], context: _Context, folder:
         for begin in range(0, len(order), _BATCH):
             told(begin, len(order))
             batch = order[begin : begin + _BATCH]
-            for index, states in zip(batch, _read(model, [phrases[i] for i in batch], context), strict=True):
+            for index, states in zip(batch, read_states(model, [(phrases[i], context) for i in batch]), strict=True):
                 rows[index] = states
         told(len(order), len(order))
         with write_beside(path) as beside:
@@ -115,7 +114,7 @@ def _in_context(model: Miras, phrases: Sequence[str], context: _Context, folder:
     return list(kept["states"].split(kept["lengths"].tolist()))
 
 
-def _contexts(alignment: str) -> list[_Context]:
+def contexts_of(alignment: str) -> list[Context]:
     """The conversations around each phrase, with its name written in all of them, in half or in none.
 
     Where the answer does not name it the question must.
@@ -127,12 +126,11 @@ def _contexts(alignment: str) -> list[_Context]:
 
 
 @torch.inference_mode()
-def _read(model: Miras, phrases: Sequence[str], context: _Context) -> list[Tensor]:
-    """The states (n, D) of each phrase's span in a context, and of the token before it."""
+def read_states(model: Miras, phrases: Sequence[tuple[str, Context]]) -> list[Tensor]:
+    """The states (n, D) of each phrase's span in its context, and of the token before it, in half precision."""
     encoder, device = model.processor.encoder, model.device
-    question, answer, named = context
     rows, found = [], []
-    for phrase in phrases:
+    for phrase, (question, answer, named) in phrases:
         asked = encoder.question(question.format(phrase), image_tokens=0)
         rows.append(asked + encoder.answer(answer.format(tokens.write(phrase) if named else tokens.SEG)))
         found.append(tokens.spans(rows[-1], obj_id=encoder.obj_id, seg_id=encoder.seg_id)[0])
@@ -144,7 +142,7 @@ def _read(model: Miras, phrases: Sequence[str], context: _Context) -> list[Tenso
     return [row[span.start - 1 : span.end + 1].half().cpu() for row, span in zip(states, found, strict=True)]
 
 
-def _fingerprint(model: Miras, phrases: Sequence[str], context: _Context) -> str:
+def _fingerprint(model: Miras, phrases: Sequence[str], context: Context) -> str:
     """A hash of what the language part computes with, the phrases and the context."""
     digest = hashlib.sha256(repr((list(phrases), context)).encode())
     weights = model.language.state_dict()

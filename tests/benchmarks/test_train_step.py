@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 
 from miras.types import Batch
 
@@ -25,31 +26,18 @@ def train_step() -> ModuleType:
 
 
 @pytest.fixture
-def arguments(shapes: Path) -> list[str]:
-    settings = [
-        "images=2",
-        "image_size=64",
-        "targets=3",
-        "sequence_tokens=5000",
-        "sources={dialogues: 1}",
-        "dialogues={chat: 1}",
-    ]
-    config = str(ROOT / "configs" / "tiny.yaml")
-    return [
-        "--config",
-        config,
-        "--model",
-        "tiny",
-        "--data",
-        str(shapes),
-        "--rounds",
-        "1",
-        "--batches",
-        "1",
-        "--queries",
-        "2",
-        *settings,
-    ]
+def arguments(shapes: Path, tmp_path: Path) -> list[str]:
+    """Both stages of the tiny preset, from its configuration."""
+    tiny = yaml.safe_load((ROOT / "configs" / "tiny.yaml").read_text())
+    tiny |= {"images": 2, "image_size": 64, "targets": 3, "sequence_tokens": 5000, "cutouts": None}
+    mask_path = {name: tiny["parts"][name] for name in ("mask_projector", "alignment", "mask_decoder", "pyramid")}
+    first = tiny | {"text": "cached", "sources": {"photos": 1}, "parts": mask_path}
+    second = tiny | {"sources": {"dialogues": 1}, "dialogues": {"chat": 1}}
+    paths = [tmp_path / "stage1.yaml", tmp_path / "stage2.yaml"]
+    for path, config in zip(paths, (first, second), strict=True):
+        path.write_text(yaml.safe_dump(config))
+    given = ["--model", "tiny", "--data", str(shapes), "--rounds", "1", "--batches", "1"]
+    return ["--configs", *map(str, paths), *given]
 
 
 def test_the_last_line_holds_both_ratios(
@@ -60,28 +48,31 @@ def test_the_last_line_holds_both_ratios(
     took = time.perf_counter() - began
     *table, last = capsys.readouterr().out.strip().splitlines()
     figures = json.loads(last)
-    own, direct = figures["as_configured"], figures["direct"]
-    assert figures["ratio"] == own["ratio"][0] and figures["ratio_cached"] == own["ratio_cached"][0]
-    assert own["ratio"][0] == pytest.approx(own["ours_per_second"] / own["theirs_per_second"], rel=1e-2)
-    assert 0 < own["queries"] / own["theirs_per_second"] + own["queries"] / own["ours_per_second"] < took
-    # each of two photos with two things: a chat and a request for each, or the requests alone
-    assert (own["queries"], own["images"], own["targets"]) == (6, 2, 4)
-    assert (direct["queries"], direct["images"], direct["targets"]) == (4, 2, 4)
-    assert own["tokens"] <= own["tokens_theirs"]
-    assert max(own["gradients"], own["gradients_cached"]) < 1e-5 and 0 < own["gradients_bf16"] < 0.1
-    assert len(table) == 2 * 6
+    first, second = figures["stage1"], figures["stage2"]
+    assert figures["ratio_stage1"] == first["ratio_ours"][0] and figures["ratio_stage2"] == second["ratio_ours"][0]
+    for own in (first, second):
+        assert own["ratio_ours"][0] == pytest.approx(own["ours_per_second"] / own["theirs_per_second"], rel=1e-2)
+        assert 0 < own["queries"] / own["theirs_per_second"] + own["queries"] / own["ours_per_second"] < took
+        assert own["gradients_ours"] < 1e-4
+    # each of two photos with two things: a request for each, and in stage 2 a chat before them
+    assert (first["queries"], first["images"], first["targets"]) == (4, 2, 4)
+    assert (second["queries"], second["images"], second["targets"]) == (6, 2, 4)
+    assert second["tokens"] <= second["tokens_theirs"]
+    assert second["gradients_exact"] < 1e-5 and 0 < second["gradients_cached"] < 0.1
+    assert len(table) == 3 + 5
 
 
+@pytest.mark.parametrize("scheme", ["by_query", "by_request"])
 def test_sides_that_differ_are_noticed(
-    train_step: ModuleType, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+    train_step: ModuleType, arguments: list[str], monkeypatch: pytest.MonkeyPatch, scheme: str
 ) -> None:
-    by_query = train_step.by_query
+    theirs = getattr(train_step, scheme)
 
     def spoilt(model: Any, batch: Batch) -> Any:
         batch = batch.to("cpu")
-        batch.low = torch.zeros_like(batch.low)
-        return by_query(model, batch)
+        batch.low, batch.high = torch.zeros_like(batch.low), torch.zeros_like(batch.high)
+        return theirs(model, batch)
 
-    monkeypatch.setattr(train_step, "by_query", spoilt)
-    with pytest.raises(AssertionError, match=r"gradients are \S+ apart"):
+    monkeypatch.setattr(train_step, scheme, spoilt)
+    with pytest.raises(AssertionError, match=r"gradients of ours are \S+ apart"):
         train_step.main(arguments)

@@ -14,10 +14,13 @@
     │   ├── BudgetSpent      the tokens or the money of the run are used up
     │   └── ReplyRejected    a reply breaks its schema or a rule
     ├── WeightsUnavailable   pretrained parts can neither be found nor fetched
+    ├── EngineBusy           more is asked of a server than it takes at once
+    ├── EngineStopped        a server is stopping and takes nothing new
     └── SessionError         a conversation cannot go on as asked
         ├── EmptyQuestion    the question holds no words
         ├── QuestionTooLong  the question alone would not fit the context
-        └── ContextFull      the conversation has used up the context
+        ├── ContextFull      the conversation has used up the context
+        └── SessionGone      there is no conversation of that name
 """
 
 __all__ = [
@@ -29,6 +32,8 @@ __all__ = [
     "DataError",
     "DialogueError",
     "EmptyQuestion",
+    "EngineBusy",
+    "EngineStopped",
     "ImageError",
     "LlmError",
     "MaskError",
@@ -36,6 +41,7 @@ __all__ = [
     "QuestionTooLong",
     "ReplyRejected",
     "SessionError",
+    "SessionGone",
     "WeightsUnavailable",
 ]
 
@@ -107,3 +113,15 @@ class QuestionTooLong(SessionError):
 
 class ContextFull(SessionError):
     """The conversation has used up the model's context."""
+
+
+class EngineBusy(MirasError):
+    """More is asked of a server than it takes at once; the same may be asked again later."""
+
+
+class EngineStopped(MirasError):
+    """A server is stopping and takes nothing new."""
+
+
+class SessionGone(SessionError):
+    """There is no conversation of that name."""

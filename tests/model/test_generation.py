@@ -4,14 +4,18 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
-from miras.model.generation import Marks, Row, generate
+from miras.model.generation import READ_AT_ONCE, Decoding, Marks, Row, generate
 from miras.model.language import Language
 
 
-def run(language: Language, rows: list[Row], **changes: Any) -> list[list[tuple[int, int]]]:
-    return list(generate(language, rows, **{"stop_id": 322, "limit": 6} | changes))
+def run(language: Language, rows: list[Row], limit: int = 6, **changes: Any) -> list[list[Row]]:
+    for row in rows:
+        row.limit = limit
+    return list(generate(Decoding(language, **{"stop_id": 322} | changes), rows))
 
 
 def prompt(length: int, seed: int) -> Tensor:
@@ -55,13 +59,12 @@ def test_rows_that_stop_leave_the_others_alone(tiny: Any) -> None:
     ids, _ = naive(tiny.language, prompt(5, 0), 6)
     stop = next(token for token in ids if ids.count(token) < len(ids)) if len(set(ids)) > 1 else ids[0]
     rows = [Row(prompt(5, 0)), Row(prompt(4, 1))]
-    steps = run(tiny.language, rows, stop_id=stop)
+    run(tiny.language, rows, stop_id=stop)
     assert rows[0].stopped and rows[0].ids == ids[: ids.index(stop)]
     assert rows[0].past_length == 5 + len(rows[0].ids) and len(rows[0].states) == 1 + len(rows[0].ids)
     alone = Row(prompt(4, 1))
     run(tiny.language, [alone], stop_id=stop)
     assert rows[1].ids == alone.ids
-    assert [token for step in steps for index, token in step if index == 1] == alone.ids
 
 
 def test_barred_tokens_are_not_written(tiny: Any) -> None:
@@ -104,3 +107,54 @@ def test_the_limit_is_kept(tiny: Any, limit: int) -> None:
     row = Row(prompt(5, 0))
     run(tiny.language, [row], limit=limit)
     assert len(row.ids) == limit and not row.stopped and row.past_length == 5 + limit
+
+
+ARRIVAL = st.tuples(st.integers(1, 150), st.integers(0, 9), st.integers(0, 12), st.none() | st.integers(1, 5))
+"""Length of a prompt, its limit, the step at which it joins, and after how many steps it leaves, if it does."""
+
+
+@settings(max_examples=20)
+@given(st.lists(ARRIVAL, min_size=1, max_size=6))
+def test_rows_that_come_and_go_are_as_when_alone(tiny: Any, arrivals: list[tuple[int, int, int, int | None]]) -> None:
+    decoding, rows, left = Decoding(tiny.language, stop_id=322), dict[int, Row](), set[int]()
+    for step in range(60):
+        for index, (length, limit, join, leave) in enumerate(arrivals):
+            if step == join:
+                rows[index] = Row(prompt(length, length), limit=limit)
+                decoding.join(rows[index])
+            elif leave is not None and step == join + leave and not rows[index].ended:
+                decoding.leave(rows[index])
+                left.add(index)
+        decoding.read()
+        decoding.step()
+    assert not decoding.rows
+    for index, (length, limit, *_) in enumerate(arrivals):
+        alone = Row(prompt(length, length))
+        run(tiny.language, [alone], limit=limit)
+        row = rows[index]
+        assert row.ids == alone.ids[: len(row.ids)] if index in left else row.ids == alone.ids and row.ended
+        if index in left:
+            assert row.past is None
+            continue
+        assert row.past is not None and alone.past is not None
+        for (keys, values), (other_keys, other_values) in zip(row.past, alone.past, strict=True):
+            assert torch.allclose(keys, other_keys, atol=1e-4) and torch.allclose(values, other_values, atol=1e-4)
+
+
+def test_long_prompts_are_read_in_pieces(tiny: Any) -> None:
+    decoding, short, long = (
+        Decoding(tiny.language, stop_id=322),
+        Row(prompt(5, 0)),
+        Row(prompt(2 * READ_AT_ONCE + 1, 1)),
+    )
+    for row in (long, short):
+        decoding.join(row)
+    assert [decoding.read() for _ in range(4)] == [True, True, False, False] and long.read == 2 * READ_AT_ONCE + 1
+    assert decoding.step() == [long, short]
+
+
+def test_what_nobody_reads_is_written_alone(tiny: Any) -> None:
+    decoding = Decoding(tiny.language, stop_id=322)
+    assert not decoding.read() and decoding.step() == []
+    decoding.join(Row(prompt(5, 0)))
+    assert decoding.step() == []

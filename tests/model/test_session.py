@@ -134,7 +134,7 @@ def test_streams_keep_no_graph(tiny: Miras, picture: Any, say: Any) -> None:
     session = tiny.session(picture(50, 80))
     with say(tiny, "[SEG]"):
         list(session.stream("Mark it."))
-    assert not session._memory.seen().tokens.requires_grad and not session._memory.features().fine.requires_grad
+    assert not session.memory.seen().tokens.requires_grad and not session.memory.features().fine.requires_grad
 
 
 @pytest.mark.parametrize("changes", [{}, {"seg_state": "predicting"}], ids=str)

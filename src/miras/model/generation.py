@@ -1,27 +1,26 @@
 """Greedy decoding of several conversations at once, keeping the state of every token that is fed.
 
-Conversations differ in length, in what their caches already hold and in when they stop, so a batch is laid out as
-`[padding | cached | pending | padding | generated…]`. Padding is masked wherever it stands, and positions count
-real tokens only; a conversation therefore gives the same tokens and states alone and in any batch.
+Conversations join and leave at any step. Each has a slot of one buffer of keys and values, filled from the left; what
+lies behind its end is masked, and positions count its own tokens only. A conversation therefore gives the same tokens
+and states alone and in any company, and a step copies nothing but the new tokens' keys and values.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from miras.model.language import Language
+from miras.model.slots import KeyValues, Slots
 
-__all__ = ["KeyValues", "Marks", "Row", "generate"]
+__all__ = ["READ_AT_ONCE", "Decoding", "Marks", "Row", "generate"]
 
-KeyValues = list[tuple[Tensor, Tensor]]
-"""Keys and values of one conversation, layer by layer, each (1, heads, T, width)."""
+READ_AT_ONCE = 128
+"""Tokens of prompts, padding counted, that one pass reads; it bounds how long those who are answered wait for it."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Row:
     """One conversation of a batch: what to feed, and what came of it."""
 
@@ -29,17 +28,28 @@ class Row:
     """(n, D) of the tokens that the cache does not hold yet; at least one."""
     past: KeyValues | None = None
     """The cache of everything before."""
+    limit: int = 96
+    """Tokens after which it is cut."""
     ids: list[int] = field(default_factory=list)
     """Generated tokens, without the stop token."""
     states: list[Tensor] = field(default_factory=list)
-    """(D,) of the last prompt token, then of each generated token."""
+    """(D,) of the last prompt token, then of each generated token that was fed."""
+    read: int = 0
+    """How many of the embeddings have been fed."""
     stopped: bool = False
     """Whether the model ended the answer itself, within the limit."""
+    ended: bool = False
+    """Whether it is over, `past` holding everything that was fed."""
 
     @property
     def past_length(self) -> int:
         """Tokens in the cache."""
         return self.past[0][0].shape[2] if self.past else 0
+
+    @property
+    def length(self) -> int:
+        """Tokens in its slot."""
+        return self.past_length + self.read + max(0, len(self.states) - 1)
 
 
 @dataclass(frozen=True)
@@ -63,107 +73,113 @@ class Marks:
         return int(logits.index_fill(-1, torch.tensor(ends, device=logits.device), -torch.inf).argmax())
 
 
-@torch.inference_mode()
-def generate(
-    language: Language,
-    rows: Sequence[Row],
-    *,
-    stop_id: int,
-    limit: int,
-    never: Sequence[int] = (),
-    marks: Marks | None = None,
-) -> Iterator[list[tuple[int, int]]]:
-    """Decode until every row stopped or has `limit` tokens; yields (row, token) pairs of every step.
+class Decoding:
+    """Rows that are decoded together, each from when it joins until it ends or leaves."""
 
-    Tokens in `never` are not written, however likely; `marks` says which come in pairs. Fills `ids`, `states`,
-    `stopped` of each row and, at the end, `past` with everything that was fed.
-    """
-    cache, mask, states = _prefill(language, rows)
-    lengths = torch.tensor([row.past_length + len(row.embeddings) for row in rows], device=mask.device)
-    barred = torch.tensor(list(never), dtype=torch.long, device=mask.device)
-    active = list(range(len(rows)))
-    while active:
-        for place, index in enumerate(active):
-            rows[index].states.append(states[place])
-        logits = language.logits(states).index_fill(-1, barred, -torch.inf)
-        chosen = logits.argmax(-1).tolist()
-        if marks is not None:
-            each = zip(active, chosen, logits, strict=True)
-            chosen = [marks.settle(rows[index].ids, token, likes, stop_id) for index, token, likes in each]
-        going = []
-        for place, (index, token) in enumerate(zip(active, chosen, strict=True)):
-            row = rows[index]
-            if token == stop_id or len(row.ids) >= limit:
-                row.stopped = token == stop_id
-                row.past = _take(cache, mask, place)
-            else:
-                row.ids.append(token)
-                going.append(place)
-        yield [(active[place], chosen[place]) for place in going]
-        if len(going) < len(active):
-            cache, mask, lengths = _keep(cache, going), mask[going], lengths[going]
-        active = [active[place] for place in going]
-        if not active:
-            return
-        fed = language.embed(torch.tensor([[chosen[place]] for place in going], device=mask.device))
-        mask = torch.cat([mask, mask.new_ones(len(active), 1)], 1)
-        states = language.states(fed, mask, lengths[:, None], cache)[:, -1]
-        lengths = lengths + 1
+    def __init__(
+        self, language: Language, *, stop_id: int, never: Sequence[int] = (), marks: Marks | None = None
+    ) -> None:
+        """Tokens in `never` are not written, however likely; `marks` says which come in pairs."""
+        self.language, self.stop_id, self.marks = language, stop_id, marks
+        self.rows: list[Row] = []
+        """In the order in which they joined; those that have been read come first."""
+        self._barred = list(never)
+        self._slots = Slots()
+
+    def join(self, row: Row) -> None:
+        """Take a row in; it is read behind those that wait to be read."""
+        self.rows.append(row)
+
+    @torch.inference_mode()
+    def leave(self, row: Row) -> None:
+        """Let a row go before its end; what it was made of is as it was."""
+        self._keep([other for other in self.rows if other is not row])
+
+    @torch.inference_mode()
+    def read(self) -> bool:
+        """Read on in what waits to be read, one pass; whether there is more.
+
+        As many rows as fit are read together; a long one is read in pieces, alone.
+        """
+        begin = sum(1 for row in self.rows if row.states)
+        group = list[Row]()
+        width = 0
+        for row in self.rows[begin:]:
+            wider = max(width, min(len(row.embeddings) - row.read, READ_AT_ONCE))
+            if group and (len(group) + 1) * wider > READ_AT_ONCE:
+                break
+            group.append(row)
+            width = wider
+        if not group:
+            return False
+        room = max(row.length + max(width, len(row.embeddings) + min(row.limit, READ_AT_ONCE)) for row in group)
+        self._slots.reserve(len(self.rows), room)
+        for place, row in enumerate(group, begin):
+            if row.past and not row.read:
+                self._slots.put(place, row.past)
+        pieces = [row.embeddings[row.read : row.read + width] for row in group]
+        states = self._pass(torch.nn.utils.rnn.pad_sequence(pieces, batch_first=True), group, begin)
+        for place, (row, piece) in enumerate(zip(group, pieces, strict=True)):
+            row.read += len(piece)
+            if row.read == len(row.embeddings):
+                row.states.append(states[place, len(piece) - 1])
+        return any(not row.states for row in self.rows)
+
+    @torch.inference_mode()
+    def step(self) -> list[Row]:
+        """One more token for every row that has been read; those rows, in order.
+
+        A row that stops, or has as many tokens as it may, ends: it keeps all that was fed as its `past` and leaves.
+        """
+        told = [row for row in self.rows if row.states and len(row.states) == len(row.ids)]
+        if told:
+            self._slots.reserve(len(told), 1 + max(row.length for row in told))
+            fed = self.language.embed(torch.tensor([[row.ids[-1]] for row in told], device=told[0].embeddings.device))
+            for row, state in zip(told, self._pass(fed, told, 0)[:, 0], strict=True):
+                row.states.append(state)
+        ready = [row for row in self.rows if row.states]
+        if not ready:
+            return []
+        self._choose(ready)
+        for place, row in enumerate(ready):
+            if row.ended:
+                row.past = self._slots.take(place, row.length)
+        self._keep([row for row in self.rows if not row.ended])
+        return ready
+
+    def _choose(self, ready: Sequence[Row]) -> None:
+        """Give each row its likeliest token, or end it."""
+        logits = self.language.logits(torch.stack([row.states[-1] for row in ready]))
+        if self._barred:
+            logits = logits.index_fill(-1, torch.tensor(self._barred, device=logits.device), -torch.inf)
+        for row, token, likes in zip(ready, logits.argmax(-1).tolist(), logits, strict=True):
+            chosen = self.marks.settle(row.ids, token, likes, self.stop_id) if self.marks else token
+            row.stopped = chosen == self.stop_id
+            row.ended = row.stopped or len(row.ids) >= row.limit
+            if not row.ended:
+                row.ids.append(chosen)
+
+    def _pass(self, embeddings: Tensor, rows: Sequence[Row], begin: int) -> Tensor:
+        """Feed (b, n, D) behind what rows hold whose slots lie side by side from `begin` on → states (b, n, D)."""
+        mask, positions = self._slots.behind(begin, [row.length for row in rows], embeddings)
+        return self.language.states(embeddings, mask, positions, self._slots)
+
+    def _keep(self, rows: list[Row]) -> None:
+        """Leave the others out; who stays moves up."""
+        place = {id(row): place for place, row in enumerate(self.rows)}
+        for new, row in enumerate(rows):
+            if row.length and place[id(row)] != new:
+                self._slots.move(place[id(row)], new, row.length)
+        self.rows = rows
+        if not rows:
+            self._slots = Slots()
 
 
-def _prefill(language: Language, rows: Sequence[Row]) -> tuple[DynamicCache, Tensor, Tensor]:
-    """Feed what is pending: the batch's cache, its mask (B, past + n), each row's last state (B, D)."""
-    past, pending = [row.past_length for row in rows], [len(row.embeddings) for row in rows]
-    most_past, most_pending = max(past), max(pending)
-    first = rows[0].embeddings
-    embeddings = first.new_zeros(len(rows), most_pending, first.shape[1])
-    mask = torch.zeros(len(rows), most_past + most_pending, dtype=torch.long, device=first.device)
-    for index, row in enumerate(rows):
-        embeddings[index, : pending[index]] = row.embeddings
-        mask[index, most_past - past[index] : most_past + pending[index]] = 1
-    steps = torch.arange(most_pending, device=first.device)
-    positions = torch.tensor(past, device=first.device)[:, None] + steps
-    cache = _join([row.past for row in rows], most_past)
-    states = language.states(embeddings, mask, positions, cache)
-    ends = torch.tensor(pending, device=first.device) - 1
-    return cache, mask, states[torch.arange(len(rows), device=first.device), ends]
-
-
-def _join(pasts: Sequence[KeyValues | None], length: int) -> DynamicCache:
-    """Single caches → one cache, padded on the left to `length`."""
-    cache = DynamicCache()
-    filled = next((past for past in pasts if past), None)
-    if filled is None:
-        return cache
-    for layer in range(len(filled)):
-        pair = []
-        for side in (0, 1):
-            like = filled[layer][side]
-            joined = like.new_zeros(len(pasts), like.shape[1], length, like.shape[3])
-            for index, past in enumerate(pasts):
-                if past:
-                    joined[index, :, length - past[layer][side].shape[2] :] = past[layer][side][0]
-            pair.append(joined)
-        cache.update(pair[0], pair[1], layer)
-    return cache
-
-
-def _layers(cache: DynamicCache) -> KeyValues:
-    """Keys and values of all rows, layer by layer."""
-    layers: list[Any] = cache.layers
-    return [(layer.keys, layer.values) for layer in layers]
-
-
-def _take(cache: DynamicCache, mask: Tensor, place: int) -> KeyValues:
-    """The cache of one row without its padding."""
-    real = mask[place].bool()
-    return [(keys[place : place + 1, :, real], values[place : place + 1, :, real]) for keys, values in _layers(cache)]
-
-
-def _keep(cache: DynamicCache, places: list[int]) -> DynamicCache:
-    """The cache of some of the rows."""
-    kept = DynamicCache()
-    if places:
-        for index, (keys, values) in enumerate(_layers(cache)):
-            kept.update(keys[places], values[places], index)
-    return kept
+def generate(decoding: Decoding, rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """Decode rows from beginning to end, with nobody joining; yields the rows that went on, step by step."""
+    for row in rows:
+        decoding.join(row)
+    while decoding.read():
+        pass
+    while decoding.rows:
+        yield decoding.step()

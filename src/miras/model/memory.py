@@ -1,5 +1,6 @@
 """What a model computes of one image, once, however many sessions talk about it."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -8,9 +9,9 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from miras.data.images import Canvas
-from miras.model.generation import KeyValues
 from miras.model.miras import Miras, Seen
 from miras.model.pixel import PixelFeatures
+from miras.model.slots import KeyValues
 
 __all__ = ["Memory"]
 
@@ -62,6 +63,18 @@ class Memory:
             layers: list[Any] = cache.layers
             self._opening = [(layer.keys, layer.values) for layer in layers]
         return self._opening
+
+    def parts(self) -> Iterator[np.ndarray | Tensor]:
+        """What is held here, the image first."""
+        yield self.image
+        if self._seen is not None:
+            yield from (self._seen.tokens, *self._seen.maps)
+        yield from (part for part in vars(self._features or object).values() if isinstance(part, Tensor))
+        yield from (part for pair in self._opening or () for part in pair)
+
+    def forget(self) -> None:
+        """Keep only the image; the rest is computed again when it is needed."""
+        self._seen = self._features = self._opening = None
 
     def _view(self, size: int) -> Tensor:
         """(1, 3, size, size) in the dtype of the mask path, which may be finer than the language model's."""

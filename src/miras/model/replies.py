@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from miras import tokens
 from miras.data.masks import decode, encode
+from miras.types import Rle
 
 __all__ = ["Reply", "Segment"]
 
@@ -25,6 +27,11 @@ class Segment:
     """The mask decoder's estimate of the mask's IoU, 0..1."""
     logits: Tensor | None = field(default=None, repr=False, compare=False)
     """(h, w) mask logits in the frame of the canvas; None where the session was read from disk."""
+
+    @cached_property
+    def rle(self) -> Rle:
+        """The mask as run lengths, written once."""
+        return encode(self.mask)
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,7 @@ class Reply:
 
     def to_json(self) -> dict[str, Any]:
         """The reply as JSON can hold it, masks as run lengths; logits are left out."""
-        targets = [{"phrase": t.phrase, "score": t.score, "mask": encode(t.mask)} for t in self.targets]
+        targets = [{"phrase": t.phrase, "score": t.score, "mask": t.rle} for t in self.targets]
         return {"text": self.text, "seconds": self.seconds, "cut": self.cut, "targets": targets}
 
     @classmethod

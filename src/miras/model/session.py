@@ -7,22 +7,24 @@ appears, and the keys and values of past turns are kept; whatever they do not co
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from miras import tokens
 from miras.data.images import load_image
 from miras.errors import ContextFull, EmptyQuestion, MirasError, QuestionTooLong, SessionError
 from miras.files import made_beside
-from miras.model.generation import KeyValues, Marks, Row, generate
+from miras.model.asking import Asking, decoding
+from miras.model.generation import Row, generate
 from miras.model.memory import Memory
 from miras.model.miras import Miras
-from miras.model.replies import Reply, Segment
+from miras.model.replies import Reply
+from miras.model.slots import KeyValues
 from miras.types import Turn
 
 __all__ = ["ANSWER_LIMIT", "Session", "ask_many"]
@@ -38,7 +40,7 @@ class Session:
 
     def __init__(self, model: Miras, image: "str | Path | bytes | np.ndarray[Any, Any]") -> None:
         self.model = model
-        self._memory = Memory(model, load_image(image))
+        self.memory = Memory(model, load_image(image))
         self._ids: list[int] = []
         self._starts: list[int] = []
         self._past: KeyValues | None = None
@@ -50,7 +52,7 @@ class Session:
     @property
     def image(self) -> np.ndarray:
         """(H, W, 3) uint8 RGB, upright."""
-        return self._memory.image
+        return self.memory.image
 
     def ask(self, question: str, *, limit: int = ANSWER_LIMIT) -> Reply:
         """Answer a question. Raises EmptyQuestion, QuestionTooLong or ContextFull, the session unchanged."""
@@ -61,20 +63,17 @@ class Session:
 
         The pieces together are `Reply.plain`. Closing the iterator early leaves the session as it was.
         """
-        started, asked = time.perf_counter(), self._ask(question, limit)
-        encoder, told = self.model.processor.encoder, ""
-        for _ in _generate([asked], limit):
-            plain = tokens.strip(encoder.decode(asked.row.ids))
-            if len(plain) > len(told) and not plain.endswith("\N{REPLACEMENT CHARACTER}"):
-                yield plain[len(told) :]
-                told = plain
-        if rest := tokens.strip(encoder.decode(asked.row.ids))[len(told) :]:  # a character cut off half-way
-            yield rest
-        yield _finish([asked], started)[0]
+        asked = Asking(self, question, limit=limit)
+        for _ in generate(decoding(self.model), [asked.row]):
+            if piece := asked.piece():
+                yield piece
+        asked.check()
+        yield asked.record(asked.mark())
 
     def force(self, question: str, answer: str) -> None:
         """Add a turn with a given answer, as the model's own; nothing is computed until the next question."""
-        self._record(question, Reply(answer), self._asked(question), self.model.processor.encoder.answer(answer)[:-1])
+        answered = self.model.processor.encoder.answer(answer)[:-1]
+        self.record(question, Reply(answer), self._asked(question), answered, None)
 
     def undo(self) -> None:
         """Take back the last question and answer. Raises SessionError when there is none."""
@@ -95,15 +94,41 @@ class Session:
 
     def save(self, folder: str | Path) -> None:
         """Write the image, the token ids, turns and masks into a folder; keys and values are recomputed on load."""
-        data = {
+        with made_beside(Path(folder), replacing=_FILES) as place:
+            Image.fromarray(self.image).save(place / "image.png")
+            (place / "session.json").write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
+
+    def to_json(self) -> dict[str, Any]:
+        """The session without its image, as `session.json` holds it."""
+        return {
             "ids": self._ids,
             "starts": self._starts,
             "turns": [{"role": turn.role, "text": turn.text} for turn in self.turns],
             "replies": [reply.to_json() for reply in self.replies],
         }
-        with made_beside(Path(folder), replacing=_FILES) as place:
-            Image.fromarray(self.image).save(place / "image.png")
-            (place / "session.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+
+    def parts(self) -> Iterator[np.ndarray | Tensor]:
+        """What the session holds that takes room; branches hold the same objects, or views of them."""
+        yield from self.memory.parts()
+        yield from (part for pair in self._past or () for part in pair)
+        for target in (target for reply in self.replies for target in reply.targets):
+            yield target.mask
+            if target.logits is not None:
+                yield target.logits
+
+    @property
+    def length(self) -> int:
+        """Tokens of all turns, the image's included."""
+        return len(self._ids)
+
+    @property
+    def computed(self) -> bool:
+        """Whether it holds keys and values of its own, which `forget` would let go."""
+        return self._past is not None
+
+    def forget(self) -> None:
+        """Let go of keys and values; they are computed again, from the same token ids, before the next answer."""
+        self._past = None
 
     @classmethod
     def load(cls, model: Miras, folder: Path) -> "Session":
@@ -130,7 +155,7 @@ class Session:
                 f"{len(self.replies)}; its session.json was changed"
             )
         size = self.model.language.base_size + len(tokens.SPECIAL)
-        expected = int(self._memory.cells.sum())
+        expected = int(self.memory.cells.sum())
         images = self._ids.count(encoder.image_id)
         if any(not 0 <= i < size for i in self._ids) or images != (expected if self._ids else 0):
             raise SessionError(
@@ -141,12 +166,12 @@ class Session:
     def _asked(self, question: str) -> list[int]:
         if not tokens.strip(question).strip():
             raise EmptyQuestion("a question needs words, got an empty one; type what you want to know or see marked")
-        image_tokens = None if self._ids else int(self._memory.cells.sum())
+        image_tokens = None if self._ids else int(self.memory.cells.sum())
         return self.model.processor.encoder.question(question, image_tokens=image_tokens)
 
     @torch.inference_mode()
-    def _ask(self, question: str, limit: int) -> "_Asked":
-        """What is to be fed before the answer. Raises when it does not fit the context."""
+    def pending(self, question: str, limit: int) -> tuple[list[int], Row]:
+        """The ids of a question, and all that is to be fed before its answer. Raises when it does not fit."""
         ids, context = self._asked(question), self.model.config.max_context
         if len(ids) + limit > context:
             raise QuestionTooLong(
@@ -156,29 +181,20 @@ class Session:
             raise ContextFull(
                 f"the conversation would take {used} tokens, {context - limit} fit; undo some turns or start a new one"
             )
-        past = self._past or self._memory.opening()
+        past = self._past or self.memory.opening()
         known, language = past[0][0].shape[2], self.model.language
         told = torch.tensor((self._ids + ids)[known:], device=language.rows.device)
-        return _Asked(self, question, ids, Row(language.embed(told[None])[0], past), len(self._starts))
+        return ids, Row(language.embed(told[None])[0], past, limit)
 
-    def _record(self, question: str, reply: Reply, asked: list[int], answered: list[int]) -> None:
+    def record(
+        self, question: str, reply: Reply, asked: list[int], answered: list[int], past: KeyValues | None
+    ) -> None:
+        """Write a turn down: its ids, and keys and values up to somewhere in it, None to leave them as they are."""
         self._starts.append(len(self._ids))
         self._ids = [*self._ids, *asked, *answered, self.model.processor.encoder.stop_id]
+        self._past = past or self._past
         self.turns = (*self.turns, Turn("user", question.strip()), Turn("assistant", reply.text))
         self.replies = (*self.replies, reply)
-
-
-@dataclass
-class _Asked:
-    """A question under way."""
-
-    session: Session
-    question: str
-    ids: list[int]
-    """Of the question, with what stands around it."""
-    row: Row
-    turn: int
-    """Questions that the session had been asked before."""
 
 
 @torch.inference_mode()
@@ -186,56 +202,11 @@ def ask_many(sessions: Sequence[Session], questions: Sequence[str], *, limit: in
     """Answer one question in each of several sessions of one model, in one batch; same answers as one by one."""
     if len({id(session) for session in sessions}) < len(sessions) or len({id(s.model) for s in sessions}) > 1:
         raise SessionError("a batch is of different sessions of one model, got one twice or two models; ask in turn")
-    started = time.perf_counter()
-    asked = [session._ask(question, limit) for session, question in zip(sessions, questions, strict=True)]
-    for _ in _generate(asked, limit):
+    if not sessions:
+        return []
+    started, each = time.perf_counter(), zip(sessions, questions, strict=True)
+    asked = [Asking(session, question, limit=limit, started=started) for session, question in each]
+    for _ in generate(decoding(sessions[0].model), [one.row for one in asked]):
         pass
-    return _finish(asked, started)
-
-
-def _generate(asked: Sequence[_Asked], limit: int) -> Iterator[Any]:
-    """Decode the answers; an answer never holds an image, since it could not be shown one, nor a name left open."""
-    if not asked:
-        return iter(())
-    model = asked[0].session.model
-    encoder, rows = model.processor.encoder, [each.row for each in asked]
-    marks = Marks(encoder.obj_id, encoder.seg_id)
-    never = model.processor.never()
-    return generate(model.language, rows, stop_id=encoder.stop_id, limit=limit, never=never, marks=marks)
-
-
-@torch.inference_mode()
-def _finish(asked: Sequence[_Asked], started: float) -> list[Reply]:
-    """Mark what the answers ask for, and write the turns down."""
-    for each in asked:
-        if len(each.session._starts) != each.turn:
-            raise SessionError("the session went on while this answer was still being written; ask again")
-    segments = [_segments(each.session, each.row) for each in asked]
-    seconds = time.perf_counter() - started
-    replies = []
-    for each, marked in zip(asked, segments, strict=True):
-        session, row = each.session, each.row
-        reply = Reply(session.model.processor.encoder.decode(row.ids), marked, seconds, not row.stopped)
-        session._record(each.question, reply, each.ids, row.ids)
-        session._past = row.past
-        replies.append(reply)
-    return replies
-
-
-def _segments(session: Session, row: Row) -> tuple[Segment, ...]:
-    """The masks of one answer, decoded together."""
-    model, encoder, memory = session.model, session.model.processor.encoder, session._memory
-    spans = tokens.spans(row.ids, obj_id=encoder.obj_id, seg_id=encoder.seg_id)
-    if not spans:
-        return ()
-    states = torch.stack(row.states)[None]  # (1, 1 + n, D): the last prompt token stands first
-    span = torch.tensor([[span.start + 1, span.end + 1] for span in spans], device=states.device)
-    here = torch.zeros(len(spans), dtype=torch.long, device=states.device)
-    queries = model.queries(states, here, span, bypass=session.bypass_alignment)
-    logits, scores = model.mark(queries, memory.features(), here)
-    masks = (memory.canvas.to_original(logits) > 0).cpu().numpy()
-    names = [encoder.decode(row.ids[s.start + 1 : s.end]).strip() if s.end > s.start else "" for s in spans]
-    return tuple(
-        Segment(name, mask, float(score), logit)
-        for name, mask, score, logit in zip(names, masks, scores, logits, strict=True)
-    )
+    marked = [one.mark() for one in asked]
+    return [one.record(masks) for one, masks in zip(asked, marked, strict=True)]

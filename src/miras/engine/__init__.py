@@ -1,0 +1,1 @@
+"""Many conversations of one model, held and answered side by side."""

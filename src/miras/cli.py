@@ -16,6 +16,7 @@ from miras.export.command import export
 from miras.generate.command import generate
 from miras.model.convert.command import convert_weights
 from miras.prist.command import app as prist
+from miras.serve.http.command import batch, serve
 from miras.sets.command import app as data
 
 __all__ = ["app", "chat", "demo", "train"]
@@ -49,6 +50,8 @@ app.add_typer(annotate, name="annotate")
 app.command("ablate")(ablate)
 app.command("export")(export)
 app.command("convert")(convert_weights)
+app.command("serve")(serve)
+app.command("batch")(batch)
 
 _Model = Annotated[str, typer.Option(help="A preset's name or a folder that save_pretrained wrote.")]
 

@@ -7,7 +7,7 @@ BIN := .venv/bin
 STAMP := .venv/.miras-setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint docs wheel clean
+.PHONY: help setup browser demo test test-slow lint docs wheel clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -32,6 +32,11 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable ".[dev,docs]"
 	@touch $@
 
+browser:  ## Debian's Chromium, for the tests of the page, where there is none
+	@[ -n "$$CHROMIUM" ] || command -v chromium || command -v chromium-browser \
+	  || { apt-get update -q && apt-get install -y -q --no-install-recommends chromium; } \
+	  || echo "no Chromium, and none could be installed: the tests of the page are skipped" >&2
+
 demo: setup  ## a real conversation about real photos, with masks, into demo_out/
 	$(BIN)/miras demo
 
@@ -39,7 +44,7 @@ test: setup  ## the tests that take seconds
 	$(BIN)/python -m pytest -m "not slow"
 
 # pytest ends with 5 when it has found no test to run, which is no failure of the slow ones.
-test-slow: setup  ## the tests that take minutes
+test-slow: setup browser  ## the tests that take minutes
 	@code=0; $(BIN)/python -m pytest -m slow --timeout 1800 || code=$$?; \
 	  if [ $$code -eq 5 ]; then echo "no slow test to run"; code=0; fi; exit $$code
 

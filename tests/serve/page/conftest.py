@@ -120,9 +120,9 @@ def address(engine: Engine) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Closed with the last test of this folder: while it is open, `asyncio.run` is refused to every other test."""
+    """Closed with the last test of each file: while it is open, `asyncio.run` is refused to every other test."""
     path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if not path:
         pytest.skip("needs a Chromium: install one, or say where it is in CHROMIUM")

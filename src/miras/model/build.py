@@ -19,6 +19,7 @@ from miras.model.parts import build_encoder, build_pixel_encoder
 from miras.model.processing import MirasProcessor, byte_tokenizer
 from miras.model.quantize import hush
 from miras.model.sources import language_folder
+from miras.model.unpadded import UNPADDED
 from miras.model.vision import DualVisualEncoder, Fusion, VisionProjector
 
 __all__ = ["build", "build_lm", "build_processor"]
@@ -82,7 +83,7 @@ def build_lm(config: MirasConfig) -> PreTrainedModel:
     """The bare language model with random weights."""
     options = dict(config.language)
     lm_config = AutoConfig.for_model(options.pop("model_type"), **options)
-    model: PreTrainedModel = AutoModelForCausalLM.from_config(lm_config, attn_implementation="sdpa")
+    model: PreTrainedModel = AutoModelForCausalLM.from_config(lm_config, attn_implementation=UNPADDED)
     return model
 
 

@@ -14,7 +14,7 @@ from miras.data.encode import IGNORE
 from miras.errors import BatchError, ConfigError
 from miras.model.alignment import MaskProjector, SemanticAlignment, gather_spans
 from miras.model.configuration import MirasConfig
-from miras.model.language import Language, block_mask
+from miras.model.language import Language
 from miras.model.pixel import PixelFeatures, PyramidPixelEncoder
 from miras.model.processing import MirasProcessor
 from miras.model.vision import DualVisualEncoder
@@ -70,8 +70,7 @@ class Miras(PreTrainedModel):
         maps = self.maps(batch)
         image_tokens = self.image_tokens(batch, maps)
         embeddings = self.embed(batch.input_ids, image_tokens, batch.cells, batch.row_image)
-        mask = batch.attention_mask if batch.block is None else block_mask(batch.block, batch.attention_mask)
-        states = self.language.states(embeddings, mask, batch.positions)  # (B, T, D)
+        states = self.language.batch_states(embeddings, batch)  # (B, T, D)
         logits, labels = self._trained_logits(states, batch.labels)
         queries = self.queries(states, batch.seg_row, batch.obj_span)  # (S, Q)
         mask_logits, iou = self.mark_batch(queries, batch, maps)

@@ -37,8 +37,8 @@ class Rows:
 
     def pad(self, x: Tensor) -> Tensor:
         """(1, L, …) → (B, T, …), zeros where no token is."""
-        whole = x.new_zeros(self.shape.numel(), *x.shape[2:]).index_copy(0, self.places, x[0])
-        return whole.unflatten(0, self.shape)
+        # `index_copy` would keep x for the backward pass
+        return x.new_zeros(self.shape.numel(), *x.shape[2:]).index_put((self.places,), x[0]).unflatten(0, self.shape)
 
 
 def _attention(

@@ -56,7 +56,8 @@ def _some_photos(whole: Path, place: Path) -> Path:
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
     ("name", "more"),
-    [("nano_stage2", ["preset=nano", "init=null"]), ("nano_stage1", ["image_size_start=null"])],
+    # of 24 batches the largest has 1,038 tokens, for which the plan is made; with this seed three hold 568 to 947
+    [("nano_stage2", ["preset=nano", "init=null", "seed=1"]), ("nano_stage1", ["image_size_start=null"])],
     ids=["joint", "cached"],
 )
 def test_the_plan_is_near_what_a_run_uses(name: str, more: list[str], shared_photos: Path, tmp_path: Path) -> None:

@@ -154,6 +154,7 @@ def _run(
             Miras.from_pretrained(model, merge_lora=True), folder, EngineSettings(sessions=sessions, batch=batch)
         )
     app = make_app(engine, settings)
+    at.listen()  # so that whoever reads the next line is let in
     console.print(f"serving {settings.model} at http://{host}:{at.getsockname()[1]}", highlight=False)
     try:
         serve_until_stopped(app, at, grace=grace, proxy=proxy)

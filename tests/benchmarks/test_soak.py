@@ -128,7 +128,7 @@ def test_a_short_soak_of_a_real_server(tmp_path: Path) -> None:
     """Load, SIGTERM, a restart, SIGKILL and another; whether memory is flat takes longer to tell."""
     talkative().save_pretrained(tmp_path / "tiny")
     script = Path(__file__).resolve().parents[2] / "benchmarks" / "soak.py"
-    command = [sys.executable, str(script), "--model", str(tmp_path / "tiny"), "--clients", "8", "--minutes", "0.15"]
+    command = [sys.executable, str(script), "--model", str(tmp_path / "tiny"), "--clients", "8", "--minutes", "0.1"]
     done = subprocess.run(
         [*command, "--growth", "1.5"], capture_output=True, text=True, timeout=400, check=False, cwd=tmp_path
     )

@@ -130,7 +130,7 @@ def _requests(path: Path, photo: Path, count: int) -> None:
 
 
 def test_an_interrupted_batch_answers_each_request_once(tiny_folder: Path, photo: Path, tmp_path: Path) -> None:
-    count, requests, out = 80, tmp_path / "requests.jsonl", tmp_path / "answers.jsonl"
+    count, requests, out = 40, tmp_path / "requests.jsonl", tmp_path / "answers.jsonl"
     part, command = tmp_path / "answers.jsonl.part", ["batch", str(requests), str(out), "--model", str(tiny_folder)]
     _requests(requests, photo, count)
     with began(command, tmp_path / "first.log") as first:

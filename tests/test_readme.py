@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.documents import FENCE, blocks
 from typer.main import get_command
 
 from miras.cli import app
@@ -16,19 +17,14 @@ PACKAGE = ROOT / "src" / "miras"
 README = ROOT / "README.md"
 DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
-_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _TREE_LINE = re.compile(r"^(?P<indent> *)(?P<name>[^\s#]+)(?:\s+# (?P<comment>\S.*))?$")
 _LINK = re.compile(r"\]\(([^)\s]+)[^)]*\)")
 _OTHER_PROGRAMS = {"cd", "export", "git", "pip", "tensorboard"}
 
 
-def _blocks(path: Path, language: str) -> list[str]:
-    return [body for kind, body in _FENCE.findall(path.read_text(encoding="utf-8")) if kind == language]
-
-
 def _tree() -> dict[str, str]:
     """Paths of the README's tree with their comments; two spaces of indent per folder."""
-    block = next(body for body in _blocks(README, "text") if "src/miras/" in body)
+    block = next(body for body in blocks(README, "text") if "src/miras/" in body)
     found: dict[str, str] = {}
     above: list[str] = []
     for line in block.splitlines():
@@ -98,7 +94,7 @@ def _check(line: str) -> None:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_commands_of_documents_exist(path: Path) -> None:
-    for block in _blocks(path, "bash"):
+    for block in blocks(path, "bash"):
         for line in block.replace("\\\n", " ").splitlines():
             for part in re.split(r"&&|;|\|", line):
                 try:
@@ -108,7 +104,7 @@ def test_commands_of_documents_exist(path: Path) -> None:
 
 
 def test_readme_shows_the_two_commands() -> None:
-    shown = "\n".join(_blocks(README, "bash"))
+    shown = "\n".join(blocks(README, "bash"))
     assert "make demo" in shown
     assert "make test" in shown
 
@@ -144,6 +140,6 @@ def test_every_configuration_names_its_command_and_loads() -> None:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_links_lead_somewhere(path: Path) -> None:
-    text = _FENCE.sub("", path.read_text(encoding="utf-8"))
+    text = FENCE.sub("", path.read_text(encoding="utf-8"))
     links = [link.split("#")[0] for link in _LINK.findall(text) if not re.match(r"[a-z]+:", link)]
     assert not (broken := [link for link in links if link and not (path.parent / link).exists()]), broken

@@ -2,13 +2,16 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 from benchmarks.soak import summary
-from benchmarks.soak_client import Client, Tally, Wrong
+from benchmarks.soak_client import STEPS, Client, Tally, Wrong
 from benchmarks.soak_model import talkative
 
 
@@ -118,3 +121,21 @@ def test_the_tiny_model_tells_photos_apart() -> None:
         for number in range(4)
     ]
     assert len({reply.text for reply in replies}) == 4 and any(reply.targets for reply in replies)
+
+
+@pytest.mark.slow
+def test_a_short_soak_of_a_real_server(tmp_path: Path) -> None:
+    """Load, SIGTERM, a restart, SIGKILL and another; whether memory is flat takes longer to tell."""
+    talkative().save_pretrained(tmp_path / "tiny")
+    script = Path(__file__).resolve().parents[2] / "benchmarks" / "soak.py"
+    command = [sys.executable, str(script), "--model", str(tmp_path / "tiny"), "--clients", "8", "--minutes", "0.1"]
+    done = subprocess.run(
+        [*command, "--growth", "1.5"], capture_output=True, text=True, timeout=400, check=False, cwd=tmp_path
+    )
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert (done.returncode, found["failures"], found["failed"]) == (0, [], 0), done.stderr
+    assert found["sigterm"]["code"] == found["last_code"] == 0
+    assert found["sigterm"]["finished"] + found["sigterm"]["refused"] > 0
+    assert min(found["sigkill"].values()) > 0, "there were turns to be restored"
+    assert set(STEPS) - {"look", "misuse"} <= set(found["requests"])
+    assert found["refusals"] and set(found["refusals"]) <= {"400", "401", "404", "409", "413", "422", "429", "503"}

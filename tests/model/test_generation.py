@@ -141,6 +141,28 @@ def test_rows_that_come_and_go_are_as_when_alone(tiny: Any, arrivals: list[tuple
             assert torch.allclose(keys, other_keys, atol=1e-4) and torch.allclose(values, other_values, atol=1e-4)
 
 
+def test_a_row_that_leaves_disturbs_none_that_waits_with_a_past(tiny: Any) -> None:
+    """Who waits holds no slot yet, however much its past says."""
+    earlier = [Row(prompt(4 + number, number)) for number in range(6)]
+    run(tiny.language, earlier, limit=2)
+    alone = [Row(prompt(3, number), row.past, limit=4) for number, row in enumerate(earlier)]
+    for row in alone:
+        list(generate(Decoding(tiny.language, stop_id=322), [row]))
+    batch, going = Decoding(tiny.language, stop_id=322), Row(prompt(5, 9), limit=9)
+    batch.join(going)
+    batch.read()
+    batch.step()
+    later = [Row(prompt(3, number), row.past, limit=4) for number, row in enumerate(earlier)]
+    for row in later:
+        batch.join(row)
+    batch.leave(going)
+    while batch.read():
+        pass
+    while batch.rows:
+        batch.step()
+    assert [row.ids for row in later] == [row.ids for row in alone]
+
+
 def test_long_prompts_are_read_in_pieces(tiny: Any) -> None:
     decoding, short, long = (
         Decoding(tiny.language, stop_id=322),

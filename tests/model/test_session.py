@@ -11,6 +11,7 @@ import torch
 from tests.talks import TALK, asked, close, mask_logits
 
 from miras import tokens
+from miras.data.images import Canvas
 from miras.errors import ContextFull, EmptyQuestion, QuestionTooLong, SessionError
 from miras.model.miras import Miras
 from miras.model.replies import Reply
@@ -258,3 +259,22 @@ def test_masks_have_the_size_of_the_image(
 ) -> None:
     with say(tiny, "[SEG]"):
         assert tiny.session(picture(*shape)).ask("Mark.").targets[0].mask.shape == shape
+
+
+def test_masks_are_scaled_up_one_by_one(tiny: Miras, picture: Any, say: Any, monkeypatch: Any) -> None:
+    """Of a photo of 24 megapixels, one mask's logits take 96 MB: many at once would take gigabytes."""
+    scaled: list[int] = []
+    real = Canvas.to_original
+
+    def seen(canvas: Canvas, logits: Any) -> Any:
+        scaled.append(logits[..., 0, 0].numel())
+        return real(canvas, logits)
+
+    monkeypatch.setattr(Canvas, "to_original", seen)
+    with say(tiny, "[OBJ]cat[SEG], [OBJ]dog[SEG] and [OBJ]car[SEG]."):
+        reply = tiny.session(picture(33, 31)).ask("Mark all.")
+    assert len(reply.targets) == 3 and scaled == [1, 1, 1]
+    monkeypatch.undo()
+    for target in reply.targets:
+        assert target.logits is not None
+        assert np.array_equal(target.mask, (Canvas(33, 31).to_original(target.logits) > 0).numpy())

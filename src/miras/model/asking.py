@@ -58,7 +58,8 @@ class Asking:
         here = torch.zeros(len(spans), dtype=torch.long, device=states.device)
         queries = model.queries(states, here, span, bypass=session.bypass_alignment)
         logits, scores = model.mark(queries, memory.features(), here)
-        masks = (memory.canvas.to_original(logits) > 0).cpu().numpy()
+        # one by one: of a large photo, a single mask's logits take a hundred megabytes
+        masks = [(memory.canvas.to_original(each) > 0).cpu().numpy() for each in logits]
         names = [encoder.decode(row.ids[s.start + 1 : s.end]).strip() if s.end > s.start else "" for s in spans]
         return tuple(
             Segment(name, mask, float(score), logit)

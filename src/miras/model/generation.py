@@ -168,7 +168,7 @@ class Decoding:
         """Leave the others out; who stays moves up."""
         place = {id(row): place for place, row in enumerate(self.rows)}
         for new, row in enumerate(rows):
-            if row.length and place[id(row)] != new:
+            if row.read and place[id(row)] != new:  # what is not read yet has filled no slot
                 self._slots.move(place[id(row)], new, row.length)
         self.rows = rows
         if not rows:

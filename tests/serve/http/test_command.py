@@ -1,5 +1,6 @@
 """`miras serve` and `miras batch` as they are typed."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from typer.testing import CliRunner
 
 from miras.cli import app
 from miras.errors import ConfigError
-from miras.serve.http.command import checked_names, read_token
+from miras.serve.http.command import checked_names, heeding_interrupts, read_token
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.0.0.2"])
@@ -55,3 +56,25 @@ def test_an_open_server_does_not_start(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_batch_needs_its_file(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["batch", str(tmp_path / "none.jsonl"), str(tmp_path / "out.jsonl")])
     assert (result.exit_code, "none.jsonl" in result.output) == (2, True)
+
+
+class _Told:
+    """Something at whose end Ctrl-C is pressed."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_ctrl_c_is_heeded_while_a_model_is_read() -> None:
+    before, reached = signal.getsignal(signal.SIGINT), []
+    with pytest.raises(KeyboardInterrupt), heeding_interrupts():
+        _Told()
+        reached.append("Python dropped it")
+    assert reached
+    with pytest.raises(KeyboardInterrupt), heeding_interrupts():
+        signal.raise_signal(signal.SIGINT)
+        reached.append("no")
+    assert reached == ["Python dropped it"] and signal.getsignal(signal.SIGINT) is before
+    with heeding_interrupts():
+        reached.append("nothing happens")

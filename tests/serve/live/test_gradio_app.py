@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tests.documents import blocks
 from tests.model.conftest import new_picture
 
 from miras.data.masks import decode
@@ -16,6 +17,8 @@ from miras.model.miras import Miras
 from miras.model.session import Session
 from miras.pages.draw import save_png
 from miras.serve.gradio_app import gradio_app
+
+DOCS = Path(__file__).resolve().parents[3] / "docs"
 
 pytestmark = [
     pytest.mark.slow,  # Gradio takes seconds to import and to start
@@ -66,6 +69,21 @@ def test_a_client_opens_asks_and_undoes(address: str, tiny: Miras, photo: Path) 
     chat, _, _ = client.predict(api_name="/undo")
     assert len(chat) == 2
     client.close()
+
+
+def test_the_page_s_example(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (example,) = (block for block in blocks(DOCS / "gradio.md", "python") if "gradio_client" in block)
+    Image.fromarray(new_picture(60, 84)).save(tmp_path / "photo.jpg")
+    monkeypatch.chdir(tmp_path)
+    known: dict[str, Any] = {}
+    exec(example.replace("http://127.0.0.1:7860", address), known)
+    known["client"].close()
+    targets = known["turn"]["targets"]
+    told = capsys.readouterr().out.splitlines()[-len(targets) - 1 :]
+    assert targets and told[0] == known["turn"]["plain"]
+    assert all(line.endswith("[60, 84]") for line in told[1:])
 
 
 def test_clients_do_not_see_each_other(address: str, tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """`miras serve` and `miras batch`: the model behind HTTP, and the same answers to a file of requests."""
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +15,7 @@ from miras.errors import ConfigError
 if TYPE_CHECKING:
     from miras.serve.http.settings import ServerSettings
 
-__all__ = ["batch", "checked_names", "read_token", "serve"]
+__all__ = ["batch", "checked_names", "heeding_interrupts", "read_token", "serve"]
 
 _TOKEN = "MIRAS_TOKEN"
 _SHORTEST = 16
@@ -123,6 +125,28 @@ def checked_names(host: str, token: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*_LOOPBACK, f"[{host}]" if ":" in host else host)))
 
 
+@contextmanager
+def heeding_interrupts() -> Iterator[None]:
+    """Raise KeyboardInterrupt in the end where Ctrl-C came amid a destructor, in which Python drops it."""
+    before, told = signal.getsignal(signal.SIGINT), False
+    if not callable(before):  # nobody is to be interrupted
+        yield
+        return
+
+    def heed(number: int, frame: FrameType | None) -> None:
+        nonlocal told
+        told = True
+        before(number, frame)
+
+    signal.signal(signal.SIGINT, heed)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if told:
+        raise KeyboardInterrupt
+
+
 def _run(
     model: str,
     host: str,
@@ -149,11 +173,12 @@ def _run(
     console = Console(stderr=True)
     at = bound(host, port)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with console.status(f"reading {model}"):
+    with console.status(f"reading {model}"), heeding_interrupts():
         engine = Engine(
             Miras.from_pretrained(model, merge_lora=True), folder, EngineSettings(sessions=sessions, batch=batch)
         )
     app = make_app(engine, settings)
+    at.listen()  # so that whoever reads the next line is let in
     console.print(f"serving {settings.model} at http://{host}:{at.getsockname()[1]}", highlight=False)
     try:
         serve_until_stopped(app, at, grace=grace, proxy=proxy)

@@ -18,6 +18,8 @@ __all__ = ["image_bytes", "public_address"]
 
 _SECONDS = 10.0
 """For a whole image from elsewhere."""
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+"""Addresses of IPv6 that lead to the address of IPv4 in their last 32 bits."""
 
 
 async def image_bytes(address: str, settings: ServerSettings) -> bytes:
@@ -48,7 +50,7 @@ async def _fetched(address: str, settings: ServerSettings) -> bytes:
         raise _refused("has no readable address") from error
     if parts.scheme not in ("http", "https") or parts.username is not None:
         raise _refused("is given by neither a data URI nor a plain http(s) address")
-    if host not in settings.image_hosts:
+    if host not in map(str.lower, settings.image_hosts):
         raise _refused("lies on a host that this server does not ask; see --allow-host")
     known = await public_address(host, port or (443 if parts.scheme == "https" else 80))
     there = httpx2.URL(address).copy_with(host=known)
@@ -72,9 +74,18 @@ async def public_address(host: str, port: int) -> str:
     """The address of a host. Raises Refusal where any of its addresses is private, local or reserved."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = [str(entry[4][0]) for entry in found]
-    if not addresses or not all(ipaddress.ip_address(address).is_global for address in addresses):
+    if not addresses or not all(map(_is_public, addresses)):
         raise _refused("lies on a host with a private address, which is never asked")
     return addresses[0]
+
+
+def _is_public(written: str) -> bool:
+    """Whether an address is one host's, anywhere in the world; of IPv4 within IPv6, where that leads counts."""
+    address = ipaddress.ip_address(written)
+    if isinstance(address, ipaddress.IPv6Address):
+        within = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None
+        address = address.ipv4_mapped or address.sixtofour or within or address
+    return address.is_global and not address.is_multicast
 
 
 def _refused(why: str) -> Refusal:

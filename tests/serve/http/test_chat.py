@@ -13,6 +13,8 @@ from tests.serve.http.conftest import data_uri, file_of
 
 from miras.data.masks import decode
 from miras.engine.engine import Engine
+from miras.serve.http.bodies import TurnView
+from miras.serve.http.chat_response import Answer
 
 Say = Callable[..., Any]
 
@@ -170,3 +172,26 @@ def test_a_request_that_fails_leaves_nothing(client: TestClient, engine: Engine,
             return
         time.sleep(0.02)
     pytest.fail("the conversations are still there")
+
+
+def test_an_answer_that_fails_on_its_way_says_so_in_the_stream(
+    client: TestClient, png: bytes, say: Say, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error that nobody foresaw: the log has it, the client a 500's body amid a stream that is whole."""
+
+    def broken(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("no such mask")
+
+    monkeypatch.setattr(Answer, "last", broken)
+    monkeypatch.setattr(TurnView, "of", broken)
+    name = client.post("/v1/sessions", files={"image": ("a.png", png)}).json()["id"]
+    asked = {
+        "/v1/chat/completions": request(png, "Where?", stream=True),
+        f"/v1/sessions/{name}/turns": {"question": "Where?", "stream": True},
+    }
+    for path, body in asked.items():
+        with say("It is [OBJ]cat[SEG]."):
+            response = client.post(path, json=body)
+        *_, told, last = [line.removeprefix("data: ") for line in response.text.split("\n\n") if line]
+        assert (json.loads(told)["error"]["code"], last) == ("internal_error", "[DONE]")
+    assert [str(entry.exc_info[1]) for entry in caplog.records if entry.exc_info] == ["no such mask"] * 2

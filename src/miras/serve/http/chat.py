@@ -9,15 +9,14 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel
 
-from miras.errors import MirasError
 from miras.model.replies import Reply
 from miras.serve.http.chat_request import ChatRequest, Conversation, conversation_of
 from miras.serve.http.chat_response import Answer, ChatResponse, Usage
 from miras.serve.http.fetching import image_bytes
 from miras.serve.http.images import read_image
-from miras.serve.http.refusals import Refusal, declared, refusal_of
+from miras.serve.http.refusals import Refusal, declared
 from miras.serve.http.serving import Served, Serving, run
-from miras.serve.http.sessions import asked, event
+from miras.serve.http.sessions import asked, event, failure
 
 __all__ = ["ModelEntry", "ModelList", "complete", "model", "models", "router"]
 
@@ -131,8 +130,8 @@ async def _chunks(
                 if with_usage:
                     yield event(answer.used(piece[1]))
             piece = await anext(pieces, None)
-    except MirasError as error:
-        yield event(refusal_of(error).body())
+    except Exception as error:
+        yield event(failure(error))
     finally:
         await pieces.aclose()
     yield event("[DONE]")

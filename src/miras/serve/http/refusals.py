@@ -90,8 +90,8 @@ class Refusal(MirasError):
         return {"error": problem.model_dump(exclude_none=True)}
 
 
-def refusal_of(error: MirasError) -> Refusal:
-    """How an error of miras is told to a client."""
+def refusal_of(error: Exception) -> Refusal:
+    """How an error is told to a client."""
     if isinstance(error, Refusal):
         return error
     for kind, status, code in _ERRORS:

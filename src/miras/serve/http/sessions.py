@@ -32,6 +32,7 @@ __all__ = [
     "close_session",
     "correct",
     "event",
+    "failure",
     "get_image",
     "get_session",
     "open_session",
@@ -207,11 +208,18 @@ async def _events(
             else:
                 yield event({"text": piece})
             piece = await anext(pieces, None)
-    except MirasError as error:
-        yield event(refusal_of(error).body())
+    except Exception as error:
+        yield event(failure(error))
     finally:
         await pieces.aclose()
     yield event("[DONE]")
+
+
+def failure(error: Exception) -> dict[str, Any]:
+    """What ends a stream instead of the answer; what nobody foresaw is told to the log."""
+    if not isinstance(error, MirasError):
+        _LOG.error("an answer failed on its way", exc_info=error)
+    return refusal_of(error).body()
 
 
 async def _find(served: Serving, name: str, turn: int) -> None:

@@ -9,11 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from miras.config import load_config
-from miras.train.plan.estimate import plan_run
-from miras.train.plan.machines import machine
-from miras.train.plan.memory import LIBRARIES
-
 ROOT = Path(__file__).resolve().parents[3]
 _RUN = """
 import sys
@@ -36,6 +31,16 @@ coming = loader(training.batches, 0)
 for _ in range(config.steps):
     training._step(coming)
 print(resident("VmHWM:") - start)
+"""
+_PLAN = """
+import sys
+from pathlib import Path
+from miras.config import load_config
+from miras.train.plan.estimate import plan_run
+from miras.train.plan.machines import machine
+from miras.train.plan.memory import LIBRARIES
+
+print(plan_run(load_config(Path(sys.argv[1]), sys.argv[2:]), machine("cpu")).needed - LIBRARIES)
 """
 
 
@@ -66,13 +71,16 @@ def test_the_plan_is_near_what_a_run_uses(name: str, more: list[str], shared_pho
         f"data={_some_photos(shared_photos.resolve(), tmp_path / 'photos')}", "cutouts=null", "augment.mosaic=1",
     ]  # fmt: skip
     path = ROOT / "configs" / f"{name}.yaml"
-    # with this the C library gives each freed tensor back, so that what is resident is what is alive
-    environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "131072", "PYTHONPATH": str(ROOT / "src")}
-    done = subprocess.run(
-        [sys.executable, "-c", _RUN, str(path), *settings], env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    measured = int(done.stdout.split()[-1])
-    planned = plan_run(load_config(path, settings), machine("cpu")).needed - LIBRARIES
+    measured, planned = (_bytes_of(code, [str(path), *settings]) for code in (_RUN, _PLAN))
     print(f"{name}: planned {planned / 2**20:.0f} MiB, measured {measured / 2**20:.0f} MiB")  # noqa: T201
     assert 0.85 < planned / measured < 1.15
+
+
+def _bytes_of(code: str, arguments: list[str]) -> int:
+    """What a process of its own prints."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout.split()[-1])

@@ -1,6 +1,6 @@
 """The plan of a run: memory, work and time, from its configuration alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,8 +18,9 @@ from miras.model.miras import Miras
 from miras.model.naming import RegionNaming
 from miras.train.naming import Naming
 from miras.train.phrases import CONTEXTS, PhraseStates
+from miras.train.plan.heap import Heap
 from miras.train.plan.machines import Machine
-from miras.train.plan.memory import GIB, Part, ledger, parts, total
+from miras.train.plan.memory import DATA, GIB, LIBRARIES, MEAN, STATES, Part, ledger, parts, total
 from miras.train.plan.outline import model_config, outline
 from miras.train.plan.rehearsal import Rehearsed, rehearse, shapes_alone
 from miras.train.plan.shape import PHRASE, BatchShape, batch_shape, make_batch
@@ -34,6 +35,8 @@ _SHARE_USED = 0.95
 """Share of a device's memory up to which a run is said to fit."""
 _NAMES = 2500
 """Names that image tokens are compared with: about as many as the annotated photos have."""
+_SHARES = (1.0, 0.8, 1.0)
+"""Of the text and the targets of a batch, in the steps that find holes: batches differ."""
 _STATES = 8
 """States of one phrase in one context."""
 
@@ -107,6 +110,9 @@ def plan_run(
     step = rehearse(model, _loss(config, model, batch), autocast=autocast, accumulated=config.accumulate > processes)
     model_parts = parts(model)
     rows = ledger(config, model_parts, step, on, processes=processes, zero=zero, batch=_size(batch))
+    if on.cpu:
+        batches = 3 * [batch] if kept_features else [make_batch(shape.scaled(share), made) for share in _SHARES]
+        rows["holes"] = _holes(config, model, batches, total(rows) - DATA - LIBRARIES)
     if zero == 3 or config.quantize:
         rows["workspace"] += _gathered(model, zero)
     seconds = _seconds(step, rows, config.accumulate // processes, on, autocast, mfu)
@@ -164,13 +170,40 @@ def _keep_features(config: TrainConfig, model: Miras, batch: Batch, *, really: b
         encoders.leave()
         none = torch.empty(len(batch.high), 3, 0, 0, device="meta")
         batch.low, batch.high, batch.pixel, batch.features = none, none, None, features
-    return sum(each.numel() * each.element_size() for each in features.values())
+    return sum(map(_bytes, features.values()))
+
+
+def _holes(config: TrainConfig, model: Miras, batches: Sequence[Batch], alive: int) -> int:
+    """What the C library holds of a processor's memory beside what is alive, after a step of each batch."""
+    with Heap.here() as heap:
+        if heap is None:
+            return 0
+        weights = {name: heap.take(_bytes(each)) for name, each in model.named_parameters()}
+        for name, place in weights.items():
+            if config.text == "cached" and name.startswith("language."):  # it goes before the first step
+                heap.give(place)
+        for number, batch in enumerate(batches):
+            pictures = [heap.take(_bytes(each)) for each in _tensors(batch)]
+            rehearse(model, _loss(config, model, batch), autocast=False, accumulated=False, heap=heap)
+            for weight in model.parameters() if number == 0 else ():
+                if weight.requires_grad:
+                    heap.take((STATES + MEAN * bool(config.ema)) * weight.numel())
+            for place in pictures:
+                heap.give(place)
+        return max(0, heap.most - alive)
+
+
+def _tensors(batch: Batch) -> list[Tensor]:
+    return [each for each in (*vars(batch).values(), *(batch.features or {}).values()) if isinstance(each, Tensor)]
 
 
 def _size(batch: Batch) -> int:
     """Bytes of a batch's tensors."""
-    tensors = [value for value in vars(batch).values() if isinstance(value, Tensor)]
-    return sum(each.numel() * each.element_size() for each in (*tensors, *(batch.features or {}).values()))
+    return sum(map(_bytes, _tensors(batch)))
+
+
+def _bytes(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
 
 
 def _gathered(model: Miras, zero: int) -> int:

@@ -10,7 +10,7 @@ from miras.config import TrainConfig
 from miras.train.plan.machines import Machine
 from miras.train.plan.rehearsal import Rehearsed
 
-__all__ = ["DATA", "GIB", "LIBRARIES", "Part", "ledger", "parts", "total"]
+__all__ = ["DATA", "GIB", "LIBRARIES", "MEAN", "STATES", "Part", "ledger", "parts", "total"]
 
 GIB = 2**30
 """Bytes."""
@@ -22,7 +22,7 @@ _CONTEXT = int(0.6 * GIB)
 """What CUDA and its libraries keep of a GPU; an estimate."""
 _HOLES = 0.05
 """Share that the GPU's allocator cannot give out because it is in pieces; an estimate."""
-_MASTER, _STATES, _MEAN = 4, 8, 4
+_MASTER, STATES, MEAN = 4, 8, 4
 """Bytes per trained weight: DeepSpeed's copy in fp32, AdamW's two moments, the running mean."""
 
 _PARTS = {
@@ -101,8 +101,8 @@ def ledger(
         "trained weights": sum(part.trained_bytes for part in model_parts) // weights,
         "fp32 masters": _MASTER * trained // shared if zero else 0,
         "gradients": step.gradients // weights,
-        "optimizer states": _STATES * trained // shared,
-        "running mean": _MEAN * trained if config.ema else 0,
+        "optimizer states": STATES * trained // shared,
+        "running mean": MEAN * trained if config.ema else 0,
         "activations kept": step.kept,
         "workspace": max(0, step.peak - step.kept - step.gradients),
         "batch": batch,

@@ -19,6 +19,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sdpa_flop_count
 
+from miras.train.plan.heap import Heap
+
 __all__ = ["Rehearsed", "rehearse", "shapes_alone"]
 
 _META = torch.device("meta")
@@ -41,12 +43,15 @@ class Rehearsed:
     """FLOPs of the backward pass, what is computed again included."""
 
 
-def rehearse(model: nn.Module, loss: Callable[[], Tensor], *, autocast: bool, accumulated: bool) -> Rehearsed:
+def rehearse(
+    model: nn.Module, loss: Callable[[], Tensor], *, autocast: bool, accumulated: bool, heap: Heap | None = None
+) -> Rehearsed:
     """One step of a model on the meta device; `loss` runs it forward.
 
-    `autocast` computes as bf16 autocast does on a GPU; `accumulated` has gradients of an earlier batch lie there.
+    `autocast` computes as bf16 autocast does on a GPU; `accumulated` has gradients of an earlier batch lie there. What
+    comes and goes is taken from `heap` and given back to it.
     """
-    living = _Living([*model.parameters(), *model.buffers()])
+    living = _Living([*model.parameters(), *model.buffers()], heap)
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     with living, _Casts(autocast):
         for weight in trained:
@@ -79,8 +84,9 @@ def _backward(total: Tensor) -> None:
 class _Living(TorchDispatchMode):
     """Lets tensors with and without values meet, and adds up the bytes of those without as they come and go."""
 
-    def __init__(self, weights: list[Tensor]) -> None:
+    def __init__(self, weights: list[Tensor], heap: Heap | None = None) -> None:
         super().__init__()
+        self._heap = heap
         self.now = self.most = self.flops = 0
         self._known: dict[int, Any] = {weight.untyped_storage()._cdata: None for weight in weights}
 
@@ -110,10 +116,13 @@ class _Living(TorchDispatchMode):
         if key in self._known:
             return
         size = storage.nbytes()
+        place = self._heap.take(size) if self._heap else 0
 
         def gone(_: Any) -> None:
             self.now -= size
             del self._known[key]
+            if self._heap:
+                self._heap.give(place)
 
         self._known[key] = weakref.ref(storage, gone)
         self.now += size

@@ -4,7 +4,7 @@ Lengths were measured on the annotated photos with SmolLM2's tokenizer, over 60 
 as one sample in ten exceeds, which is about the longest of a small batch, to which the others are padded.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -66,6 +66,12 @@ class BatchShape:
     def tokens(self) -> int:
         """Of one row."""
         return self.image_tokens + self.text_tokens
+
+    def scaled(self, share: float) -> "BatchShape":
+        """With a share of its text and targets."""
+        text, trained = round(share * self.text_tokens), round(share * self.trained_tokens)
+        targets = max(1, round(share * self.targets))
+        return replace(self, text_tokens=text, trained_tokens=trained, targets=targets)
 
 
 def batch_shape(config: TrainConfig, made: MirasConfig) -> BatchShape:

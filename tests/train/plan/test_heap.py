@@ -1,0 +1,68 @@
+"""What the C library holds is more than what is alive."""
+
+import pytest
+import torch
+from torch import nn
+
+from miras.train.plan import heap as module
+from miras.train.plan.heap import Heap
+from miras.train.plan.rehearsal import rehearse
+
+MIB = 2**20
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the tests before have left free, these may begin."""
+    monkeypatch.setattr(module, "_FRESH", 2**50)
+    if module._library() is None:
+        pytest.skip("needs GNU's C library, 2.33 or newer")
+
+
+def test_what_is_taken_is_held_until_it_is_given_back() -> None:
+    with Heap.here() as heap:
+        assert heap is not None and heap.most == 0
+        places = [heap.take(64 * MIB) for _ in range(3)]
+        assert 191 * MIB < heap.most < 200 * MIB
+        for place in places:
+            heap.give(place)
+        heap.give(places[0])  # a second time is none
+        before = heap.most
+        heap.give(heap.take(64 * MIB))
+        assert heap.most == before
+
+
+def test_holes_between_what_is_alive_are_held() -> None:
+    with Heap.here() as heap:
+        assert heap is not None
+        heap.give(heap.take(30 * MIB))  # from now on blocks up to this size lie in one heap
+        places = [heap.take(size * MIB) for _ in range(20) for size in (8, 1)]
+        for place in places[::2]:
+            heap.give(place)
+        heap.take(29 * MIB)  # fits into no hole
+        assert heap.most > 200 * MIB
+
+
+def test_a_process_with_much_free_memory_cannot_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_FRESH", 0)
+    with Heap.here() as heap:
+        assert heap is None
+
+
+def test_of_another_c_library_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_library", lambda: None)
+    with Heap.here() as heap:
+        assert heap is None
+
+
+def test_a_rehearsal_takes_what_it_counts() -> None:
+    net, x = (
+        nn.Sequential(nn.Linear(512, 2048), nn.GELU(), nn.Linear(2048, 512)).to("meta"),
+        torch.empty(4096, 512, device="meta"),
+    )
+    alone = rehearse(net, lambda: net(x).sum(), autocast=False, accumulated=False)
+    with Heap.here() as heap:
+        assert heap is not None
+        taken = rehearse(net, lambda: net(x).sum(), autocast=False, accumulated=False, heap=heap)
+        assert taken == alone
+        assert alone.peak <= heap.most < 1.5 * alone.peak

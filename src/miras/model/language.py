@@ -5,7 +5,7 @@ own, used for input and, where the base ties its embeddings, for output too.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -63,6 +63,11 @@ class Language(nn.Module):
     def quicken(self) -> None:
         """Have further tokens computed in 8 bits, from the weights as they are now. Raises ConfigError; see `Quick`."""
         self.quick = Quick(self.lm, self._out_rows)
+
+    @property
+    def decode(self) -> Literal["int8", "float"]:
+        """How further tokens are computed."""
+        return "float" if self.quick is None else "int8"
 
     def embed(self, ids: Tensor) -> Tensor:
         """Token ids (B, T) → embeddings (B, T, D)."""

@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers import LlamaForCausalLM
 
 from miras.errors import ConfigError
+from miras.model.quantize import is_quantized
 from miras.model.slots import Slots
 
 __all__ = ["DECODES", "Decode", "Quick", "refusal"]
@@ -31,8 +32,8 @@ def refusal(lm: Any) -> str | None:
     """Why a language model cannot be decoded in int8 here, and what to do; None where it can."""
     config, weights = lm.config, dict(lm.named_parameters())
     kinds = sorted({f"{weight.dtype} on {weight.device}" for weight in weights.values()})
-    if not isinstance(lm, LlamaForCausalLM):
-        return f"it takes a plain Llama, got a {type(lm).__name__}; use decode='float'"
+    if not isinstance(lm, LlamaForCausalLM) or is_quantized(lm):
+        return f"it takes a plain Llama, not in 4 bits, got a {type(lm).__name__}; use decode='float'"
     if any("lora_" in name for name in weights):
         return "it needs LoRA folded into the layers it adapts; load with merge_lora=True"
     if biases := [name for name in weights if name.endswith("bias")]:

@@ -4,6 +4,7 @@ Matrices are rounded row by row to int8, what they multiply to whole numbers of 
 values stay float32, where `Slots` holds them. Prompts are read by torch as ever.
 """
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -43,6 +44,8 @@ def refusal(lm: Any) -> str | None:
         return f"it takes silu and rotary positions of the kinds {_ROPES}, got {seen}; use decode='float'"
     if kinds != ["torch.float32 on cpu"]:
         return f"it takes weights in float32 on a processor, got {kinds}; load without dtype, or use decode='float'"
+    if config.head_dim % 4 or os.name != "posix":
+        return f"it takes heads of a multiple of 4, got {config.head_dim}, and Linux or macOS; use decode='float'"
     try:
         import numba  # noqa: F401
     except ImportError:

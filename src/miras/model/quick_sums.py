@@ -6,7 +6,7 @@ here. Letters are those of `quick_kernels`.
 
 import numpy as np
 from llvmlite import binding, ir
-from numba import njit, types
+from numba import config, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
@@ -20,8 +20,11 @@ _LOOSE = {"nogil": True, "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
 
 
 def _at_once() -> tuple[int, str]:
-    """How many int16 this processor multiplies at once, and LLVM's name for it, empty where it has none."""
-    features = binding.get_host_cpu_features()
+    """How many int16 this processor multiplies at once, and LLVM's name for it, empty where it has none.
+
+    One that numba is told to take for another (NUMBA_CPU_NAME) counts as having none.
+    """
+    features = {} if config.CPU_NAME or config.CPU_FEATURES else binding.get_host_cpu_features()
     if features.get("avx512bw"):
         return 32, "llvm.x86.avx512.pmaddw.d.512"
     return 16, "llvm.x86.avx2.pmadd.wd" if features.get("avx2") else ""

@@ -118,7 +118,7 @@ def _same(side: Side, other: Side) -> float:
     return statistics.mean(answer == other_answer for answer, other_answer in pairs)
 
 
-def _model(name: str, decode: Decode) -> tuple[Miras, str]:
+def _model(name: str, decode: Decode = "float") -> tuple[Miras, str]:
     """The model and what it is: embedded weights where there are some, else random ones."""
     if (EMBEDDED / name / "config.json").is_file() or name not in ("tiny", "nano"):
         return load(name, merge_lora=True, decode=decode), name

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -248,6 +249,29 @@ def test_without_numba_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch, fresh
     with pytest.raises(ConfigError, match=r"pip install 'miras\[quick\]'"):
         language.quicken()
     assert language.decode == "float"
+
+
+@pytest.mark.slow
+def test_nano_says_and_marks_nearly_the_same() -> None:
+    named = {"astronaut": ("person", "flag"), "cat": ("cat", "eye"), "coffee": ("cup", "spoon")}
+    photos = files("miras.serve") / "photos"
+    replies: dict[str, list[Any]] = {}
+    for way in ("float", "int8"):
+        model = Miras.from_pretrained("nano", merge_lora=True, decode=way)
+        replies[way] = [
+            session.ask(f"What is {phrase} in this image? Please output segmentation mask.")
+            for photo, phrases in named.items()
+            for session in [model.session((photos / f"{photo}.jpg").read_bytes())]
+            for phrase in phrases
+        ]
+    pairs = list(zip(*replies.values(), strict=True))
+    same = [pair for pair in pairs if pair[0].text == pair[1].text]
+    assert len(same) >= len(pairs) - 2
+    for one, other in same:
+        for target, ours in zip(one.targets, other.targets, strict=True):
+            sure = target.score > 0.5  # what it is not sure of is a guess either way
+            assert not sure or (target.mask & ours.mask).sum() > 0.97 * (target.mask | ours.mask).sum()
+    assert sum(target.score > 0.5 for one, _ in same for target in one.targets) >= 3
 
 
 @pytest.mark.slow

@@ -271,7 +271,7 @@ def test_nano_says_and_marks_nearly_the_same() -> None:
         for target, ours in zip(one.targets, other.targets, strict=True):
             sure = target.score > 0.5  # what it is not sure of is a guess either way
             assert not sure or (target.mask & ours.mask).sum() > 0.97 * (target.mask | ours.mask).sum()
-    assert sum(target.score > 0.5 for one, _ in same for target in one.targets) >= 3
+    assert sum(target.score > 0.5 for one, _ in same for target in one.targets) >= 2
 
 
 @pytest.mark.slow

@@ -1,6 +1,5 @@
 """The `miras` command. Each command imports what it needs when it runs, so that `--help` is instant."""
 
-from functools import partial
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -99,9 +98,8 @@ def chat(
 ) -> None:
     """Talk about an image in the terminal; /undo, /image, /mask and /save are commands there."""
     from miras.serve.chat import run_chat
-    from miras.serve.talk import load_model
 
-    run_chat(image, model, out, load=partial(load_model, decode=decode))
+    run_chat(image, model, out, decode=decode)
 
 
 @app.command()

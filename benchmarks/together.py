@@ -1,13 +1,13 @@
 """Words per second of 8 conversations asked through the engine at once, over the same asked one after another.
 
-    python benchmarks/together.py [--model nano] [--conversations 8] [--rounds 1] [--threads 0]
+    python benchmarks/together.py [--model nano] [--conversations 8] [--rounds 1] [--threads 0] [--decode float]
 
 Both sides go through an engine, as a server's requests do: at once, each conversation is a thread that asks its next
 question when it has its answer; one after another, there is one thread, and the engine writes one answer at a time.
 Images are the photos that ship with the package, mirrored and cropped, a different one for each conversation. `ratio`
 is of the questions after a conversation's first; `ratio_with_images` counts the first ones too, with which the engine
 looks at each image, one after another on either side. Masks are decoded wherever an answer asks for one. Both sides
-must give the same answers. Prints a table and, as its last line, one line of JSON.
+must give the same answers; in 8 bits their share is `same`. Prints a table and, as its last line, one line of JSON.
 """
 
 import argparse
@@ -30,6 +30,7 @@ from miras.engine.engine import Engine, EngineSettings
 from miras.model.checkpoint import EMBEDDED, fresh, load
 from miras.model.configuration import preset
 from miras.model.miras import Miras
+from miras.model.quick import Decode
 
 __all__ = ["Side", "main", "measure"]
 
@@ -101,17 +102,26 @@ def _side(model: Miras, images: Sequence[np.ndarray], *, at_once: int) -> Side:
 
 
 def measure(model: Miras, images: Sequence[np.ndarray]) -> tuple[Side, Side]:
-    """At once, and one after another. Raises AssertionError where answers differ."""
+    """At once, and one after another. Raises AssertionError where answers differ, unless they are in 8 bits.
+
+    Rounding makes of the last digits of a prompt read in company differences that now and then decide a near tie.
+    """
     one_by_one = _side(model, images, at_once=1)
     together = _side(model, images, at_once=len(images))
-    assert together.answers == one_by_one.answers, "the answers of both sides differ"
+    assert model.language.decode == "int8" or together.answers == one_by_one.answers, "answers of both sides differ"
     return together, one_by_one
 
 
-def _model(name: str) -> tuple[Miras, str]:
+def _same(side: Side, other: Side) -> float:
+    """Share of the answers that both sides gave."""
+    pairs = zip(sum(side.answers, ()), sum(other.answers, ()), strict=True)
+    return statistics.mean(answer == other_answer for answer, other_answer in pairs)
+
+
+def _model(name: str, decode: Decode = "float") -> tuple[Miras, str]:
     """The model and what it is: embedded weights where there are some, else random ones."""
     if (EMBEDDED / name / "config.json").is_file() or name not in ("tiny", "nano"):
-        return load(name, merge_lora=True), name
+        return load(name, merge_lora=True, decode=decode), name
     torch.manual_seed(0)
     return fresh(preset(name)).eval(), f"{name} with random weights where none are embedded"
 
@@ -123,12 +133,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--conversations", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=1, help="the table shows medians")
     parser.add_argument("--threads", type=int, default=0, help="0 leaves it to torch")
+    parser.add_argument("--decode", choices=("float", "int8"), default="float", help="how answers are written")
     options = parser.parse_args(arguments)
     if options.threads:
         torch.set_num_threads(options.threads)
-    model, name = _model(options.model)
+    model, name = _model(options.model, options.decode)
     rounds = [measure(model, pictures(options.conversations)) for _ in range(options.rounds)]
-    print(f"{name}, {torch.get_num_threads()} threads, {options.conversations} conversations, words per second")
+    print(
+        f"{name}, {torch.get_num_threads()} threads, {options.conversations} conversations, answers in "
+        f"{model.language.decode}, words per second"
+    )
     print("                      at once   one by one   ratio")
     ratios = []
     for first, label in ((False, "later questions"), (True, "with the first")):
@@ -148,6 +162,8 @@ def main(arguments: list[str] | None = None) -> None:
         "rounds": options.rounds,
         "threads": torch.get_num_threads(),
         "model": name,
+        "decode": model.language.decode,
+        "same": round(statistics.mean(_same(*sides) for sides in rounds), 4),
     }
     print(json.dumps(figures))
 

@@ -86,7 +86,12 @@ def test_ctrl_c_ends_with_130(run: Callable[..., Any], monkeypatch: pytest.Monke
     [
         (["demo"], "miras.serve.demo", "run_demo", ((Path("demo_out"),), {})),
         (["demo", "--out", "there"], "miras.serve.demo", "run_demo", ((Path("there"),), {})),
-        (["chat", "a.jpg"], "miras.serve.chat", "run_chat", ((Path("a.jpg"), "nano", Path("chat_out")), {})),
+        (
+            ["chat", "a.jpg"],
+            "miras.serve.chat",
+            "run_chat",
+            ((Path("a.jpg"), "nano", Path("chat_out")), {"decode": "float"}),
+        ),
         (["train", "c.yaml"], "miras.train.command", "train", ((Path("c.yaml"), []), {})),
         (
             ["train", "c.yaml", "steps=3", "seed=1"],

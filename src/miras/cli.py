@@ -3,7 +3,7 @@
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
@@ -92,11 +92,14 @@ def chat(
     image: Annotated[Path, typer.Argument(help="The image to talk about.")],
     model: _Model = "nano",
     out: Annotated[Path, typer.Option(help="Folder for overlays, masks and saved conversations.")] = Path("chat_out"),
+    decode: Annotated[
+        Literal["auto", "int8", "float"], typer.Option(help="Answers in 8 bits, as the weights are, or where possible.")
+    ] = "float",
 ) -> None:
     """Talk about an image in the terminal; /undo, /image, /mask and /save are commands there."""
     from miras.serve.chat import run_chat
 
-    run_chat(image, model, out)
+    run_chat(image, model, out, decode=decode)
 
 
 @app.command()

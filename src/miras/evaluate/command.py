@@ -35,6 +35,9 @@ def predict(
     ),
     setting: Annotated[str | None, typer.Option(help="What a report calls it: zero-shot or fine-tuned.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Conversations held at once.")] = 16,
+    decode: Annotated[
+        Literal["int8", "float"], typer.Option(help="Answers in 8 bits, on a processor, or as the weights are.")
+    ] = "float",
 ) -> None:
     """Hold every conversation of a file of cases with a model; under torchrun, each process its share."""
     from miras.evaluate.run import run_predict
@@ -49,6 +52,7 @@ def predict(
             blank=blank,
             setting=setting,
             batch_size=batch_size,
+            decode=decode,
         )
     except KeyboardInterrupt:
         typer.echo("\nwhat is answered is kept; the same command goes on from here", err=True)

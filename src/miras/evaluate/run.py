@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from rich.console import Console
@@ -37,6 +37,7 @@ def run_predict(
     blank: bool = False,
     setting: str | None = None,
     batch_size: int = 16,
+    decode: Literal["int8", "float"] = "float",
     share: Share | None = None,
 ) -> None:
     """Answer a file of cases with a model by name or folder, into a run folder; started again, answer what is left.
@@ -52,7 +53,7 @@ def run_predict(
     from miras import Miras  # the model and its libraries load only when there is something to ask
     from miras.model.session import ask_many
 
-    chat = Miras.from_pretrained(model, merge_lora=True)
+    chat = Miras.from_pretrained(model, merge_lora=True, decode=decode)
     _to_own_device(chat)
     about = {
         "model": model,
@@ -61,6 +62,7 @@ def run_predict(
         "setting": setting,
         "images": "blank" if blank else "photos",
         "cases_sha256": asked.sha256,
+        **({"decode": decode} if decode != "float" else {}),
     }
     missing = answer(
         chat, asked, out, about, show, ask_many=ask_many, history=history, batch_size=batch_size, share=share

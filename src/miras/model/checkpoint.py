@@ -27,6 +27,7 @@ from miras.model.miras import Miras
 from miras.model.origins import PREFIXES, UNPRETRAINED
 from miras.model.processing import MirasProcessor
 from miras.model.quantize import drop_quantized, is_quantized, quantize, quantized_weights, settle
+from miras.model.quick import Decode, refusal
 from miras.model.sources import fingerprint, is_wheel, pinned_name, pinned_weights
 from miras.model.towers import check_towers
 from miras.model.weights import Weights
@@ -76,11 +77,14 @@ def load(
     merge_lora: bool = False,
     sources: Mapping[str, str] | None = None,
     quantized: bool = False,
+    decode: Decode | None = None,
 ) -> Miras:
     """A saved or embedded model, in evaluation mode; `merge_lora` makes it answer faster but not train on.
 
     `sources` says where the weights of pinned parts are, where that is not where they were when it was saved.
     `quantized` keeps the language model in 4 bits, which needs a fourth of the memory and does not go with merging.
+    With `decode` "int8" answers are written in 8 bits, which merges LoRA too; with "auto" where that can be, "float"
+    or None as the weights are.
 
     Raises CheckpointError, naming what is wrong, for an unknown folder, wrong tokens, a wrong image-token count,
     and for weights that are missing, left over or of another shape.
@@ -96,11 +100,13 @@ def load(
     if quantized:
         quantize(model.language.lm, later=True)
     _put(model, state, needed=lambda _: True, dtype=dtype)
-    if merge_lora:
+    if merge_lora or decode == "int8":
         model.language.merge_lora()
         config.lora = {}
     if dtype is not None:
         nn.Module.to(model, dtype)
+    if decode == "int8" or (decode == "auto" and refusal(model.language.lm) is None):
+        model.language.quicken()
     return model.eval()
 
 

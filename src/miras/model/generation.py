@@ -135,7 +135,8 @@ class Decoding:
         if told:
             self._slots.reserve(len(told), 1 + max(row.length for row in told))
             fed = self.language.embed(torch.tensor([[row.ids[-1]] for row in told], device=told[0].embeddings.device))
-            for row, state in zip(told, self._pass(fed, told, 0)[:, 0], strict=True):
+            states = self.language.step(fed, self._slots, [row.length for row in told])
+            for row, state in zip(told, states[:, 0], strict=True):
                 row.states.append(state)
         ready = [row for row in self.rows if row.states]
         if not ready:

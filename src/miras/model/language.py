@@ -5,7 +5,7 @@ own, used for input and, where the base ties its embeddings, for output too.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +14,8 @@ from transformers import Cache, PreTrainedModel
 
 from miras.errors import ConfigError
 from miras.model.quantize import is_quantized
+from miras.model.quick import Quick
+from miras.model.slots import Slots
 from miras.model.unpadded import Rows
 from miras.types import Batch
 
@@ -31,6 +33,8 @@ class Language(nn.Module):
         """Input embeddings of the new tokens."""
         self.out_rows = None if lm.config.tie_word_embeddings else nn.Parameter(torch.randn(new_tokens, width) * 0.02)
         """Their output embeddings, where the base does not tie the two."""
+        self.quick: Quick | None = None
+        """What writes answers in 8 bits; see `quicken`."""
 
     @property
     def base_size(self) -> int:
@@ -57,6 +61,15 @@ class Language(nn.Module):
             if hasattr(layer, "lora_A") and hasattr(layer, "base_layer"):
                 layer.merge()
                 self.lm.set_submodule(name, layer.base_layer)
+
+    def quicken(self) -> None:
+        """Have further tokens computed in 8 bits, from the weights as they are now. Raises ConfigError; see `Quick`."""
+        self.quick = Quick(self.lm, self._out_rows)
+
+    @property
+    def decode(self) -> Literal["int8", "float"]:
+        """How further tokens are computed."""
+        return "float" if self.quick is None else "int8"
 
     def embed(self, ids: Tensor) -> Tensor:
         """Token ids (B, T) → embeddings (B, T, D)."""
@@ -103,10 +116,22 @@ class Language(nn.Module):
         states = self.states(rows.tokens(embeddings), block_mask(block, real), rows.tokens(positions), rows=rows)
         return rows.pad(states)
 
+    def step(self, embeddings: Tensor, slots: Slots, lengths: Sequence[int]) -> Tensor:
+        """Embeddings (B, 1, D) of a token behind each of the first B slots, which hold so many → states (B, 1, D)."""
+        if self.quick is not None:
+            return self.quick.states(embeddings, slots, lengths)
+        mask, positions = slots.behind(0, lengths, embeddings)
+        return self.states(embeddings, mask, positions, slots)
+
     def logits(self, states: Tensor) -> Tensor:
         """States (..., D) → next-token logits (..., V) over base and new tokens."""
-        rows = self.rows if self.out_rows is None else self.out_rows
-        return torch.cat([self.lm.get_output_embeddings()(states), F.linear(states, rows.to(states))], -1)
+        if self.quick is not None and not torch.is_grad_enabled():
+            return self.quick.logits(states)
+        return torch.cat([self.lm.get_output_embeddings()(states), F.linear(states, self._out_rows.to(states))], -1)
+
+    @property
+    def _out_rows(self) -> Tensor:
+        return self.rows if self.out_rows is None else self.out_rows
 
 
 def block_mask(block: Tensor, real: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from miras.model.configuration import MirasConfig
 from miras.model.language import Language
 from miras.model.pixel import PixelFeatures, PyramidPixelEncoder
 from miras.model.processing import MirasProcessor
+from miras.model.quick import DECODES
 from miras.model.vision import DualVisualEncoder
 from miras.types import Batch, ModelOutput
 
@@ -193,11 +194,17 @@ class Miras(PreTrainedModel):
 
         `sources` names other folders for the parts that a checkpoint of trained weights leaves out.
         `quantize="nf4"` keeps the language model in 4 bits, through bitsandbytes (`miras[quantize]`).
+        `decode="int8"` writes answers in 8 bits on a processor, through numba (`miras[quick]`), and folds LoRA in;
+        "auto" does so where it can be done and LoRA is folded in; "float" or None never does.
         Raises CheckpointError for anything that does not match.
         """
         from miras.model.checkpoint import load
 
         if (kind := options.get("quantize")) not in (None, "nf4"):
             raise ConfigError(f"quantize is nf4 or None, got {kind!r}; leave it out for the weights as they are")
-        known = {key: options[key] for key in ("dtype", "merge_lora", "sources") if key in options}
+        if (way := options.get("decode")) not in (None, *DECODES):
+            raise ConfigError(
+                f"decode is one of {DECODES} or None, got {way!r}; leave it out for the weights as they are"
+            )
+        known = {key: options[key] for key in ("dtype", "merge_lora", "sources", "decode") if key in options}
         return load(name_or_folder, quantized=kind is not None, **known)

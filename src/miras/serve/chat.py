@@ -5,7 +5,7 @@ import io
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 
@@ -14,6 +14,9 @@ from miras.errors import MirasError, SessionError
 from miras.files import safe_name
 from miras.pages.draw import overlay, save_png
 from miras.serve.talk import Answer, Load, Talker, describe, load_model, tell
+
+if TYPE_CHECKING:
+    from miras.model.quick import Decode
 
 __all__ = ["Chat", "run_chat"]
 
@@ -112,7 +115,8 @@ def run_chat(
     model: str,
     out: Path,
     *,
-    load: Load = load_model,
+    decode: "Decode" = "float",
+    load: Load | None = None,
     source: TextIO | None = None,
     console: Console | None = None,
 ) -> None:
@@ -123,7 +127,7 @@ def run_chat(
     console = console or Console()
     load_image(image)
     with console.status(f"loading {model}"):
-        talker = load(model)
+        talker = load(model) if load else load_model(model, decode)
         chat = Chat(talker, image, out, console)
     if console.is_terminal:
         chat.say("Ask about the photo. /help lists the commands.")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from rich.console import Console
@@ -10,6 +10,9 @@ from rich.console import Console
 from miras.errors import SessionError
 from miras.files import printable
 from miras.types import Turn
+
+if TYPE_CHECKING:
+    from miras.model.quick import Decode
 
 __all__ = ["Answer", "Conversation", "Load", "Marked", "Talker", "describe", "load_model", "tell"]
 
@@ -82,11 +85,11 @@ Load = Callable[[str], Talker]
 """How a model is found by its name or folder."""
 
 
-def load_model(name: str) -> Talker:
-    """The model of that preset or folder."""
+def load_model(name: str, decode: "Decode" = "float") -> Talker:
+    """The model of that preset or folder; see `Miras.from_pretrained` for `decode`."""
     from miras import Miras  # torch and transformers take seconds to import, a bad image path should not wait for them
 
-    return Miras.from_pretrained(name, merge_lora=True)
+    return Miras.from_pretrained(name, merge_lora=True, decode=decode)
 
 
 def tell(console: Console, session: Conversation, question: str) -> Answer:

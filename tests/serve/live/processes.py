@@ -62,7 +62,7 @@ def served(model: Path, folder: Path, *more: str) -> Iterator[Process]:
     arguments = ["serve", "--model", str(model), "--port", "0", "--folder", str(folder), "--per-minute", "0", *more]
     with began(arguments, folder.with_name(f"{folder.name}.log")) as process:
         until = time.monotonic() + _PATIENCE
-        while not (found := re.search(r"serving \S+ at (http://\S+:\d+)", process.said)):
+        while not (found := re.search(r"serving \S+ in \S+ at (http://\S+:\d+)", process.said)):
             assert process.popen.poll() is None, f"the server has ended: {process.said}"
             assert time.monotonic() < until, f"the server does not say its address: {process.said}"
             time.sleep(0.02)

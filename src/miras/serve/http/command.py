@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from miras.errors import ConfigError
 
 if TYPE_CHECKING:
+    from miras.model.quick import Decode
     from miras.serve.http.settings import ServerSettings
 
 __all__ = ["batch", "checked_names", "heeding_interrupts", "read_token", "serve"]
@@ -20,6 +21,11 @@ __all__ = ["batch", "checked_names", "heeding_interrupts", "read_token", "serve"
 _TOKEN = "MIRAS_TOKEN"
 _SHORTEST = 16
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+
+_Decode = Annotated[
+    Literal["auto", "int8", "float"],
+    typer.Option(help="Answers in 8 bits, as the weights are, or in 8 bits where the model and the machine allow it."),
+]
 
 
 def serve(
@@ -48,6 +54,7 @@ def serve(
     body_mib: Annotated[float, typer.Option(min=0.01, help="Most MiB of a request's body.")] = 32.0,
     megapixels: Annotated[float, typer.Option(min=0.01, max=100, help="Largest image.")] = 25.0,
     log_content: Annotated[bool, typer.Option("--log-content", help="Log questions and answers as well.")] = False,
+    decode: _Decode = "auto",
 ) -> None:
     """Serve the model over HTTP: a page for people, an API of conversations, and OpenAI's chat completions."""
     from miras.serve.http.settings import ServerSettings
@@ -65,7 +72,7 @@ def serve(
             per_minute=per_minute,
             log_content=log_content,
         )
-        _run(model, host, port, folder, settings, sessions, batch, proxy, grace)
+        _run(model, decode, host, port, folder, settings, sessions, batch, proxy, grace)
 
 
 def batch(
@@ -76,13 +83,14 @@ def batch(
         list[str] | None, typer.Option(help="Host from which images may be fetched; may be repeated.")
     ] = None,
     at_once: Annotated[int, typer.Option(min=1, help="Most answers that are written at once.")] = 8,
+    decode: _Decode = "auto",
 ) -> None:
     """Answer a file of chat requests as the server would, without one; can be interrupted and resumed."""
     from miras.serve.http.settings import ServerSettings
 
     settings = ServerSettings(model=Path(model).name or model, image_hosts=tuple(allow_host or ()))
     with _needs_extra():
-        _run_batch(requests, out, model, settings, at_once)
+        _run_batch(requests, out, model, decode, settings, at_once)
 
 
 def read_token(file: Path | None) -> str | None:
@@ -149,6 +157,7 @@ def heeding_interrupts() -> Iterator[None]:
 
 def _run(
     model: str,
+    decode: "Decode",
     host: str,
     port: int,
     folder: Path,
@@ -174,19 +183,21 @@ def _run(
     at = bound(host, port)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with console.status(f"reading {model}"), heeding_interrupts():
-        engine = Engine(
-            Miras.from_pretrained(model, merge_lora=True), folder, EngineSettings(sessions=sessions, batch=batch)
-        )
+        loaded = Miras.from_pretrained(model, merge_lora=True, decode=decode)
+        engine = Engine(loaded, folder, EngineSettings(sessions=sessions, batch=batch))
     app = make_app(engine, settings)
     at.listen()  # so that whoever reads the next line is let in
-    console.print(f"serving {settings.model} at http://{host}:{at.getsockname()[1]}", highlight=False)
+    told = f"serving {settings.model} in {loaded.language.decode} at http://{host}:{at.getsockname()[1]}"
+    console.print(told, highlight=False)
     try:
         serve_until_stopped(app, at, grace=grace, proxy=proxy)
     finally:
         engine.stop(grace=min(grace, 5.0))
 
 
-def _run_batch(requests: Path, out: Path, model: str, settings: "ServerSettings", at_once: int) -> None:
+def _run_batch(
+    requests: Path, out: Path, model: str, decode: "Decode", settings: "ServerSettings", at_once: int
+) -> None:
     import asyncio
     import tempfile
 
@@ -204,7 +215,8 @@ def _run_batch(requests: Path, out: Path, model: str, settings: "ServerSettings"
     console = Console(stderr=True)
     with tempfile.TemporaryDirectory(prefix="miras-batch-") as folder:
         with console.status(f"reading {model}"):
-            loaded = Miras.from_pretrained(model, merge_lora=True)
+            loaded = Miras.from_pretrained(model, merge_lora=True, decode=decode)
+        console.print(f"answering with {settings.model} in {loaded.language.decode}", highlight=False)
         engine = Engine(loaded, Path(folder), EngineSettings(batch=at_once))
         try:
             with Progress(console=console) as bar:

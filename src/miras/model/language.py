@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from transformers import Cache, PreTrainedModel
 
 from miras.errors import ConfigError
+from miras.model.ordered import order_weights
 from miras.model.quantize import is_quantized
 from miras.model.quick import Quick
 from miras.model.slots import Slots
@@ -61,6 +62,7 @@ class Language(nn.Module):
             if hasattr(layer, "lora_A") and hasattr(layer, "base_layer"):
                 layer.merge()
                 self.lm.set_submodule(name, layer.base_layer)
+        order_weights(self.lm)
 
     def quicken(self) -> None:
         """Have further tokens computed in 8 bits, from the weights as they are now. Raises ConfigError; see `Quick`."""

@@ -55,7 +55,7 @@ def test_packages_are_those_of_the_makefile() -> None:
     settings = dict(rest.split("=", 1) for rest in _all("ARG"))
     assert settings == {"TORCH": _makefile("TORCH"), "CPU_INDEX": _makefile("CPU_INDEX")}
     installs = [shlex.split(run) for run in _all("RUN") if "pip install" in run]
-    assert [line[-1] for line in installs] == ["torch==$TORCH", ".[serve]"], "torch comes first and alone"
+    assert [line[-1] for line in installs] == ["torch==$TORCH", ".[quick,serve]"], "torch comes first and alone"
     assert installs[0][installs[0].index("--index-url") + 1] == "$CPU_INDEX"
     assert "serve = [" in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 

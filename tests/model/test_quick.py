@@ -117,15 +117,18 @@ def test_a_pass_is_near_the_float_one(quick: Miras) -> None:
                 assert torch.allclose(buffer, other, atol=0.1)
 
 
-def test_logits_are_near_those_of_the_whole_vocabulary(quick: Miras) -> None:
+def test_logits_are_rounded_but_for_the_largest(quick: Miras) -> None:
     language, states = quick.language, _random(torch.Generator().manual_seed(3), 3, 2, 64)
     whole = language.logits(states)  # with gradients, as in training: never in 8 bits
     with torch.inference_mode():
         logits = language.logits(states)
     assert logits.shape == whole.shape == (3, 2, 323)
     weight = torch.cat([language.lm.get_output_embeddings().weight, language.rows])
-    assert torch.allclose(logits.view(6, -1), rounded(weight, states.view(6, -1)), atol=1e-4)
-    assert whole.requires_grad and not torch.equal(whole, logits)
+    near = rounded(weight, states.view(6, -1)).view(3, 2, -1)
+    likely = torch.zeros(3, 2, 323, dtype=torch.bool).scatter(2, near.topk(32).indices, True)
+    assert torch.allclose(logits[likely], whole[likely], atol=1e-5)
+    assert torch.allclose(logits[~likely], near[~likely], atol=1e-4)
+    assert whole.requires_grad and not torch.allclose(near[likely], whole[likely], atol=1e-5)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

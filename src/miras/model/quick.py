@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from transformers import LlamaForCausalLM
 
@@ -27,6 +28,9 @@ DECODES = get_args(Decode)
 
 _ROPES = ("default", "linear", "llama3")
 """Kinds of rotary positions whose angles depend on nothing but the position."""
+
+_LIKELY = 32
+"""Tokens of the largest logits, which are computed again in float32: a near tie is not decided by rounding."""
 
 
 def refusal(lm: Any) -> str | None:
@@ -85,7 +89,8 @@ class Quick:
             turns=torch.stack(turns).numpy(),
             epsilon=np.float32(config.rms_norm_eps),
         )
-        self._vocabulary = self._matrix([torch.cat([lm.get_output_embeddings().weight, rows])])
+        self._outputs = lm.get_output_embeddings().weight, rows
+        self._vocabulary = self._matrix([torch.cat(self._outputs)])
         self._tokens = lm.config.vocab_size + len(rows)
         self._warm()
 
@@ -113,12 +118,17 @@ class Quick:
         return hidden[:, None]
 
     def logits(self, states: Tensor) -> Tensor:
-        """States (..., D) → logits (..., V). Raises ConfigError for other than float32."""
+        """States (..., D) → logits (..., V), the largest of each exact. Raises ConfigError for other than float32."""
         self._check(states, 0)
         flat = states.reshape(-1, states.shape[-1]).contiguous()
         out = torch.empty(len(flat), self._tokens)
         counters = np.zeros(self._counters, np.int64)
         self._run(self._kernels.multiply, self._vocabulary, flat.numpy(), out.numpy(), counters)
+        likely = out.topk(min(_LIKELY, self._tokens)).indices  # (B, k)
+        rows, new = self._outputs[1], likely - len(self._outputs[0])
+        weights = F.embedding(likely.clamp(max=len(self._outputs[0]) - 1), self._outputs[0])  # (B, k, D)
+        weights = torch.where((new >= 0)[..., None], F.embedding(new.clamp(min=0), rows), weights)
+        out.scatter_(1, likely, (weights * flat[:, None]).sum(-1))
         return out.view(*states.shape[:-1], -1)
 
     def _matrix(self, layers: Iterable[Tensor]) -> Any:

@@ -37,6 +37,7 @@ GROWTH = 1.05
 """Most that memory may be at the end, over what it was in the second quarter."""
 
 _START, _STOP, _ANSWER = 120.0, 90.0, 120.0
+_BOUNDS = ["--per-minute", "0", "--memory-mib", "512"]  # memory is full soon, so that it can be flat
 
 
 class Server:
@@ -54,7 +55,7 @@ class Server:
         secret = self.folder.with_name("token")
         secret.write_text(self.token + "\n", encoding="utf-8")
         command = [sys.executable, "-m", "miras", "serve", "--model", self.model, "--port", str(self.port)]
-        command += ["--folder", str(self.folder), "--token-file", str(secret), "--per-minute", "0"]
+        command += ["--folder", str(self.folder), "--token-file", str(secret), *_BOUNDS]
         with self.folder.with_name("server.log").open("a", encoding="utf-8") as log:
             self.process = await asyncio.create_subprocess_exec(
                 *command, stdout=log, stderr=log, start_new_session=True
@@ -285,9 +286,8 @@ def main(arguments: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="soak-") as place:
         server = Server(_found(options.model, Path(place)), Path(place) / "sessions")
         try:
-            asyncio.run(
-                soak(server, options.clients, options.minutes * 60, seed=options.seed, tally=tally, figures=figures)
-            )
+            time_under_load = options.minutes * 60
+            asyncio.run(soak(server, options.clients, time_under_load, seed=options.seed, tally=tally, figures=figures))
         except KeyboardInterrupt:
             code = 130
     found = summary(tally, figures, options.growth)

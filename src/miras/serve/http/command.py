@@ -49,6 +49,9 @@ def serve(
     proxy: Annotated[str | None, typer.Option(help="Address of a proxy whose X-Forwarded-For counts.")] = None,
     grace: Annotated[float, typer.Option(min=0, help="Seconds that running answers have to end, told to stop.")] = 30.0,
     sessions: Annotated[int, typer.Option(min=1, help="Most conversations that are kept.")] = 256,
+    memory_mib: Annotated[
+        int, typer.Option(min=1, help="MiB of conversations in memory; those used least lately wait on disk.")
+    ] = 2048,
     batch: Annotated[int, typer.Option(min=1, help="Most answers that are written at once.")] = 8,
     per_minute: Annotated[int, typer.Option(min=0, help="Most requests of one client in a minute; 0: any.")] = 600,
     body_mib: Annotated[float, typer.Option(min=0.01, help="Most MiB of a request's body.")] = 32.0,
@@ -72,7 +75,8 @@ def serve(
             per_minute=per_minute,
             log_content=log_content,
         )
-        _run(model, decode, host, port, folder, settings, sessions, batch, proxy, grace)
+        kept = {"sessions": sessions, "memory": memory_mib * 2**20, "batch": batch}
+        _run(model, decode, host, port, folder, settings, kept, proxy, grace)
 
 
 def batch(
@@ -162,8 +166,7 @@ def _run(
     port: int,
     folder: Path,
     settings: "ServerSettings",
-    sessions: int,
-    batch: int,
+    kept: dict[str, int],
     proxy: str | None,
     grace: float,
 ) -> None:
@@ -184,7 +187,7 @@ def _run(
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with console.status(f"reading {model}"), heeding_interrupts():
         loaded = Miras.from_pretrained(model, merge_lora=True, decode=decode)
-        engine = Engine(loaded, folder, EngineSettings(sessions=sessions, batch=batch))
+        engine = Engine(loaded, folder, EngineSettings(**kept))
     app = make_app(engine, settings)
     at.listen()  # so that whoever reads the next line is let in
     told = f"serving {settings.model} in {loaded.language.decode} at http://{host}:{at.getsockname()[1]}"

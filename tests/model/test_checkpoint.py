@@ -142,7 +142,11 @@ def test_merged_lora_gives_the_same_answers(
         assert torch.allclose(ours, theirs, atol=1e-4)
     merged.save_pretrained(tmp_path / "merged")
     again = Miras.from_pretrained(tmp_path / "merged")
-    assert torch.equal(outputs(again, picture, sample)[0], outputs(merged, picture, sample)[0])
+    weights = merged.state_dict()
+    assert again.state_dict().keys() == weights.keys()
+    assert all(torch.equal(weight, weights[name]) for name, weight in again.state_dict().items())
+    # what is not merged at loading does not read its weights in oneDNN's order, which adds in another one
+    assert torch.allclose(outputs(again, picture, sample)[0], outputs(merged, picture, sample)[0], atol=1e-5)
 
 
 def test_auto_classes_know_the_model(tiny: Miras, saved: Path, picture: Any, sample: Any) -> None:

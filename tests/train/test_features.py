@@ -61,7 +61,7 @@ def test_losses_with_and_without_are_the_same(changes: Any, still: Settings, tmp
     exact = still(**changes, run=str(tmp_path / "exact"), features_dtype="fp32", workers=1)
     rounded = still(**changes, run=str(tmp_path / "rounded"))
     plainly = losses(still(**changes, run=str(tmp_path / "plain"), features=None))
-    assert losses(exact) == pytest.approx(plainly, abs=1e-5)
+    assert losses(exact) == pytest.approx(plainly, rel=1e-6, abs=1e-5)
     assert losses(rounded) == pytest.approx(plainly, rel=2e-2)
     assert losses(rounded) != pytest.approx(plainly, abs=1e-6)
 

@@ -22,24 +22,30 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.skip("needs GNU's C library, 2.33 or newer")
 
 
+def _alone(code: str) -> list[int]:
+    """The numbers that a process of its own prints, in which nothing lies free yet."""
+    head = "from miras.train.plan.heap import Heap\nMIB = 2**20\n"
+    done = subprocess.run([sys.executable, "-c", head + code], capture_output=True, text=True, check=True)
+    return [int(number) for number in done.stdout.split()]
+
+
 def test_what_is_taken_is_held_until_it_is_given_back() -> None:
-    with Heap.here() as heap:
-        assert heap is not None and heap.most == 0
-        places = [heap.take(64 * MIB) for _ in range(3)]
-        assert 191 * MIB < heap.most < 200 * MIB
-        for place in places:
-            heap.give(place)
-        heap.give(places[0])  # a second time is none
-        before = heap.most
-        heap.give(heap.take(64 * MIB))
-        assert heap.most == before
+    code = """
+with Heap.here() as heap:
+    print(heap.most)
+    places = [heap.take(64 * MIB) for _ in range(3)]
+    print(heap.most // MIB)
+    for place in places:
+        heap.give(place)
+    heap.give(places[0])  # a second time is none
+    heap.give(heap.take(64 * MIB))
+    print(heap.most // MIB)
+"""
+    assert _alone(code) == [0, 192, 192]
 
 
 def test_holes_between_what_is_alive_are_held() -> None:
-    """In a process of its own, in which nothing lies free yet."""
     code = """
-from miras.train.plan.heap import Heap
-MIB = 2**20
 with Heap.here() as heap:
     heap.give(heap.take(30 * MIB))  # from now on blocks up to this size lie in one heap
     places = [heap.take(size * MIB) for _ in range(20) for size in (8, 1)]
@@ -48,8 +54,8 @@ with Heap.here() as heap:
     heap.take(29 * MIB)  # fits into no hole
     print(heap.most // MIB)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert 205 <= int(done.stdout) <= 215
+    (held,) = _alone(code)
+    assert 205 <= held <= 215
 
 
 def test_a_process_with_much_free_memory_cannot_tell(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,8 +22,6 @@ def _commands() -> list[list[str]]:
     return [shlex.split(line)[1:] for line in lines if not any(name in line for name in _ELSEWHERE)]
 
 
-# a socketpair that tests of servers and browsers before this one leave is collected amid its many allocations
-@pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_from_photos_to_a_published_set(

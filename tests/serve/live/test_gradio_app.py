@@ -1,5 +1,6 @@
 """The Gradio app, asked by Gradio's own client: photo in, words and masks out, one conversation per client."""
 
+import asyncio
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,8 +40,12 @@ def address(engine: Engine) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     app = gradio_app(engine)
-    _, address, _ = app.launch(server_port=port, prevent_thread_lock=True, quiet=True, ssr_mode=False)
-    yield address
+
+    async def launched() -> str:  # in a loop of ours: outside of one, Gradio 6.31 makes another and never closes it
+        _, address, _ = app.launch(server_port=port, prevent_thread_lock=True, quiet=True, ssr_mode=False)
+        return str(address)
+
+    yield asyncio.run(launched())
     app.close()
 
 

@@ -1,9 +1,7 @@
 """A headless Chromium before a running server, and a person who clicks, types and looks at the photo."""
 
-import gc
 import os
 import shutil
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,8 +130,6 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
-    with warnings.catch_warnings(action="ignore", category=ResourceWarning):
-        gc.collect()  # sockets of the driver that are left open are collected here, not amid another test
 
 
 Visiting = Callable[..., Visit]

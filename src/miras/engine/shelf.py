@@ -12,6 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from miras.engine.corrections import Correction
+from miras.engine.heap import Heap
 from miras.engine.kept import IMAGE, Kept, in_common, read_kept, write_kept
 from miras.errors import EngineBusy, MirasError, SessionError, SessionGone
 from miras.model.miras import Miras
@@ -34,6 +35,7 @@ class Shelf:
         """Held by conversations in memory, when last counted."""
         self.kept: dict[str, Kept] = {}
         self._memory, self._sessions, self._idle = memory, sessions, idle
+        self._heap = Heap()
         folder.mkdir(parents=True, exist_ok=True)
         for place in sorted(folder.iterdir()):
             if ".making-" in place.name:  # left by a process that was killed
@@ -136,6 +138,7 @@ class Shelf:
                 if kept.written:
                     kept.said = kept.session = None
                     self._count()
+        self._heap.tidy()
 
     def _forget(self, session: Session) -> None:
         """Let go of keys and values, and of features when the last session that shares them does."""

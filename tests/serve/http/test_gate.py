@@ -1,6 +1,8 @@
 """Who is let in, how often, with how much."""
 
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
@@ -9,6 +11,7 @@ from miras.serve.http.gate import Rates
 
 Serve = Callable[..., TestClient]
 TOKEN = "0123456789abcdef"
+DEPLOY = Path(__file__).resolve().parents[3] / "docs" / "deploy.md"
 
 
 @pytest.mark.parametrize(
@@ -178,3 +181,10 @@ def test_prometheus_counts_what_was_answered(client: TestClient, opened: str) ->
     assert 'miras_http_requests_total{method="GET",route="/v1/sessions/{name}",status="422"} 1.0' in text
     assert "miras_engine_sessions " in text
     assert opened not in text
+
+
+def test_alerts_of_the_docs_watch_what_is_told(client: TestClient, opened: str) -> None:
+    client.get(f"/v1/sessions/{opened}")
+    told = {line.partition(" ")[0].partition("{")[0] for line in client.get("/metrics").text.splitlines()}
+    alerts = set(re.findall(r"\b(?:miras|process)_\w+", DEPLOY.read_text(encoding="utf-8").partition("| alert |")[2]))
+    assert {"process_resident_memory_bytes", "miras_http_requests_total"} <= alerts <= told

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.datastructures import MutableHeaders
@@ -31,7 +31,7 @@ _HEADERS = {
 
 
 class Metrics:
-    """What Prometheus reads: requests with their times, and the engine's own figures."""
+    """What Prometheus reads: requests with their times, the engine's own figures, and what the process takes."""
 
     def __init__(self, serving: Serving) -> None:
         self.registry = CollectorRegistry()
@@ -46,6 +46,7 @@ class Metrics:
         active = Gauge("miras_http_active", "Requests under way.", registry=self.registry)
         active.set_function(lambda: serving.active)
         self.registry.register(_Figures(serving.engine))
+        ProcessCollector(registry=self.registry)
 
     def text(self) -> bytes:
         """In Prometheus' text format."""
